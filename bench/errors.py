@@ -1,0 +1,17 @@
+"""The errors a person may see: one message that says what was wrong and what would be right."""
+
+
+class BenchError(Exception):
+    """Something went wrong while running; the command line exits with code 1."""
+
+    exit_code = 1
+
+
+class UsageError(BenchError):
+    """What was asked for cannot work as asked; the command line exits with code 2."""
+
+    exit_code = 2
+
+
+class MismatchError(UsageError):
+    """An operator and a model that do not fit together."""

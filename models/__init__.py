@@ -1,0 +1,157 @@
+"""Models: one file each; the file's name is the model's registry name."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from bench.operators import Operator
+from bench.problem import Problem
+from bench.training import History, Trainer
+
+
+class Model(ABC):
+    """A reconstruction method: from measurements back to images.
+
+    Parameters of the constructor are what can be set on the command line. Tensors that ``fit``
+    leaves as attributes of the model are what is saved with the run.
+    """
+
+    #: Whether the training recipe (epochs, learning rate, ...) has an effect.
+    trained: ClassVar[bool] = False
+    #: What the operator must define: any of ``"inverse"``, ``"adjoint"``, ``"posterior_mean"``.
+    needs: ClassVar[tuple[str, ...]] = ()
+    #: Recipe values that suit this model better than the quick preset's; the user's go first.
+    recipe: ClassVar[Mapping[str, Any]] = {}
+
+    operator: Operator
+
+    @abstractmethod
+    def fit(self, problem: Problem) -> History:
+        """Learn from ``problem``; closed-form and untrained methods return an empty history.
+
+        A model that reconstructs with the operator keeps it: ``self.operator = problem.operator``.
+        """
+
+    @abstractmethod
+    def reconstruct(self, y: Tensor) -> Tensor:
+        """Images ``(B, C, H, W)`` from measurements ``(B, *measurement_shape)``."""
+
+    def fits(self, operator: Operator) -> str:
+        """Why this model cannot work with ``operator``; an empty text if it can."""
+        missing = [need for need in self.needs if not operator.can(need)]
+        return f"it needs the operator's {' and '.join(missing)}" if missing else ""
+
+    def parameters(self) -> int:
+        """Number of values learned from the training images."""
+        return sum(tensor.numel() for tensor in self.state().values())
+
+    def state(self) -> dict[str, Tensor]:
+        """The tensors that, with the problem, make this model again; saved with the run."""
+        return {k: v for k, v in vars(self).items() if isinstance(v, Tensor)}
+
+    def restore(self, problem: Problem, state: Mapping[str, Tensor]) -> None:
+        """Take over what :meth:`state` saved, in place of :meth:`fit`."""
+        self.operator = problem.operator
+        for name, tensor in state.items():
+            setattr(self, name, tensor.to(problem.device))
+
+
+class NetworkModel(Model):
+    """A model that is an ``nn.Module``; training is the harness's.
+
+    An image-to-image network defines :meth:`network`. One that works on the measurements
+    themselves, with the operator inside, defines :meth:`build` instead.
+    """
+
+    trained = True
+
+    #: Set by the runner: the recipe, where progress is reported, where checkpoints go.
+    trainer: Trainer
+    module: nn.Module
+
+    def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:
+        """A network from ``(B, in_channels, H, W)`` to ``(B, out_channels, H, W)``."""
+        raise NotImplementedError(f"{type(self).__name__} defines neither network nor build")
+
+    def build(self, problem: Problem) -> nn.Module:
+        """A module from measurements to images. Default: :meth:`network` behind ``as_image``."""
+        channels, height, width = problem.image_shape
+        shape = seen_shape(problem.operator)
+        return OnImages(problem.operator, self.network(shape[0], channels, (height, width)), shape[0])
+
+    def fit(self, problem: Problem) -> History:
+        """Train the network by the recipe; the weights of the best epoch are kept."""
+        torch.manual_seed(problem.seed)
+        self.module = self.build(problem).to(problem.device)
+        if isinstance(self.module, OnImages):
+            self.module.standardise(problem)
+        return self.trainer.train(self.module, problem)
+
+    @torch.no_grad()
+    def reconstruct(self, y: Tensor) -> Tensor:
+        self.module.eval()
+        return self.trainer.infer(self.module, y)
+
+    def parameters(self) -> int:
+        """Number of trainable weights."""
+        return sum(p.numel() for p in self.module.parameters() if p.requires_grad)
+
+    def state(self) -> dict[str, Tensor]:
+        return {k: v.contiguous() for k, v in self.module.state_dict().items()}
+
+    def restore(self, problem: Problem, state: Mapping[str, Tensor]) -> None:
+        self.module = self.build(problem).to(problem.device)
+        self.module.load_state_dict(dict(state))
+
+
+class OnImages(nn.Module):
+    """A network that sees ``operator.as_image(y)``, scaled to mean 0 and deviation 1 per channel.
+
+    The scale is that of the first training batch; it makes one recipe serve byte images,
+    sinograms and spectra alike.
+    """
+
+    def __init__(self, operator: Operator, network: nn.Module, channels: int):
+        super().__init__()
+        self.operator = operator
+        self.network = network
+        self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
+        self.register_buffer("deviation", torch.ones(1, channels, 1, 1))
+        self.mean: Tensor
+        self.deviation: Tensor
+
+    def standardise(self, problem: Problem) -> None:
+        """Take mean and deviation from the first 256 training images."""
+        y, _ = next(problem.training_batches(256, shuffle=False))
+        image = self.operator.as_image(y)
+        self.mean.copy_(image.mean((0, 2, 3), keepdim=True))
+        self.deviation.copy_(image.std((0, 2, 3), keepdim=True).clamp_min(1e-6))
+
+    def forward(self, y: Tensor) -> Tensor:
+        image = (self.operator.as_image(y) - self.mean) / self.deviation
+        out: Tensor = self.network(image.contiguous(memory_format=torch.channels_last))
+        return out
+
+
+class FunctionModel(NetworkModel):
+    """A plain function ``f(in_channels, out_channels, ...) -> nn.Module`` as a model."""
+
+    def __init__(self, function: Callable[..., nn.Module], **params: Any):
+        self.function = function
+        self.params = params
+
+    def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:
+        import inspect
+
+        offered = {"in_channels": in_channels, "out_channels": out_channels, "image_size": image_size}
+        names = inspect.signature(self.function).parameters
+        return self.function(**{k: v for k, v in offered.items() if k in names}, **self.params)
+
+
+def seen_shape(operator: Operator) -> tuple[int, ...]:
+    """Shape ``(C', H, W)`` of ``operator.as_image(y)``."""
+    zero = torch.zeros(1, *operator.measurement_shape)
+    return tuple(operator.as_image(zero).shape[1:])

@@ -1,0 +1,99 @@
+"""Forward operators: one file each; the file's name is the operator's registry name."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+
+class Operator(ABC):
+    """A forward operator: from images to measurements, ``y = A(x)``, possibly at random.
+
+    A new operator defines :meth:`forward` and nothing else; the other methods say what more is
+    known of it. Parameters of the constructor are what can be set on the command line
+    (``name:key=value``); their annotations are checked. A parameter called ``seed`` receives the
+    run's seed unless it is set; one called ``previous`` receives the operator before it in a chain.
+
+    Args:
+        image_shape: shape of one image, ``(C, H, W)``; in a chain, of one measurement of the
+            operator before it.
+
+    Example:
+        >>> class Gamma(Operator):
+        ...     '''Gamma curve: y = x ** strength.'''
+        ...     def __init__(self, image_shape, strength: float = 2.0):
+        ...         super().__init__(image_shape)
+        ...         self.strength = strength
+        ...     def forward(self, x, generator):
+        ...         return x ** self.strength
+        >>> Gamma((1, 2, 2)).measurement_shape
+        (1, 2, 2)
+    """
+
+    #: Whether ``forward`` is linear; then ``adjoint`` is expected.
+    linear: ClassVar[bool] = False
+    #: Whether ``inverse(forward(x)) == x`` to the last bit for 8-bit images.
+    exact_inverse: ClassVar[bool] = False
+
+    def __init__(self, image_shape: tuple[int, ...]):
+        self.image_shape = tuple(image_shape)
+        self._constants: dict[tuple[str, torch.device], Tensor] = {}
+        self._measurement_shape: tuple[int, ...] | None = None
+
+    @abstractmethod
+    def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Measurements of a batch.
+
+        Args:
+            x: images, ``(B, *image_shape)`` float32 in [0, 1].
+            generator: where all randomness comes from; it lives on the device of ``x``.
+
+        Returns:
+            ``(B, *measurement_shape)`` float32.
+        """
+
+    def as_image(self, y: Tensor) -> Tensor:
+        """What a network sees: measurements as images ``(B, C', H, W)``. Default: ``y`` itself."""
+        return y
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """Closed-form inverse ``(B, *measurement_shape) -> (B, *image_shape)``, where there is one."""
+        raise NotImplementedError(f"{type(self).__name__} has no closed-form inverse")
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Adjoint of a linear operator: ``<A x, y> = <x, A* y>``."""
+        raise NotImplementedError(f"{type(self).__name__} has no adjoint")
+
+    def posterior_mean(self, y: Tensor, noise: "Operator", prior: Tensor) -> Tensor:
+        """Exact posterior mean ``E[x | y]`` per pixel, where it is known.
+
+        Args:
+            y: measurements after ``noise`` was applied.
+            noise: the noise operator that follows this one in the chain.
+            prior: probability of each of the 256 grey levels, ``(256,)``, from the training images.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no known posterior mean")
+
+    def settings(self) -> dict[str, Any]:
+        """What the constructor settled that the command line did not say (a derived key); recorded."""
+        return {}
+
+    def can(self, method: str) -> bool:
+        """Whether ``"inverse"``, ``"adjoint"`` or ``"posterior_mean"`` is defined."""
+        return getattr(type(self), method) is not getattr(Operator, method)
+
+    @property
+    def measurement_shape(self) -> tuple[int, ...]:
+        """Shape of one measurement, found by measuring a black image."""
+        if self._measurement_shape is None:
+            y = self.forward(torch.zeros(1, *self.image_shape), torch.Generator().manual_seed(0))
+            self._measurement_shape = tuple(y.shape[1:])
+        return self._measurement_shape
+
+    def constant(self, name: str, device: torch.device, make: Callable[[], Tensor]) -> Tensor:
+        """A tensor made once (by ``make``) and kept on every device it is asked for."""
+        if (name, device) not in self._constants:
+            self._constants[name, device] = make().to(device)
+        return self._constants[name, device]

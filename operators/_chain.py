@@ -1,0 +1,54 @@
+"""Operators one after another: ``a+b`` measures ``y = b(a(x))``."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.operators import Operator
+
+
+class Chain(Operator):
+    """``forward`` from left to right, everything else from right to left.
+
+    Args:
+        parts: at least one operator; each takes the measurement of the one before it.
+    """
+
+    def __init__(self, parts: list[Operator]):
+        super().__init__(parts[0].image_shape)
+        self.parts = parts
+        self.linear = all(part.linear for part in parts)  # type: ignore[misc]
+        self.exact_inverse = all(part.exact_inverse for part in parts)  # type: ignore[misc]
+
+    def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        for part in self.parts:
+            x = part.forward(x, generator)
+        return x
+
+    def as_image(self, y: Tensor) -> Tensor:
+        for part in reversed(self.parts):
+            y = part.as_image(y)
+        return y
+
+    def inverse(self, y: Tensor) -> Tensor:
+        for part in reversed(self.parts):
+            y = part.inverse(y)
+        return y
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        for part in reversed(self.parts):
+            y = part.adjoint(y)
+        return y
+
+    def posterior_mean(self, y: Tensor, noise: Operator, prior: Tensor) -> Tensor:
+        """Known for one operator followed by its noise: asked of the first, given the second."""
+        return self.parts[0].posterior_mean(y, self.parts[1], prior)
+
+    def can(self, method: str) -> bool:
+        if method == "posterior_mean":
+            return len(self.parts) == 2 and self.parts[0].can(method)
+        return all(part.can(method) for part in self.parts)
+
+    def settings(self) -> dict[str, Any]:
+        return {key: value for part in self.parts for key, value in part.settings().items()}
