@@ -2,8 +2,11 @@
 
 import ast
 import hashlib
+import inspect
 import json
 import re
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -85,15 +88,13 @@ class Component:
         entry = registry.find(self.name)
         if entry.path is None:
             thing = registry.load(self.name)
-            path = Path(__import__("sys").modules[thing.__module__].__file__ or "")
+            path = Path(sys.modules[thing.__module__].__file__ or "")
         else:
             path = entry.path
         return source_digest(path)
 
 
 def _parameter_names(thing: Any) -> set[str]:
-    import inspect
-
     return set(inspect.signature(thing).parameters)
 
 
@@ -238,8 +239,6 @@ class RunSpec:
 
 
 def _quoted(text: str) -> str:
-    import shlex
-
     return shlex.quote(text)
 
 
@@ -275,8 +274,6 @@ def _imported(tree: ast.Module) -> set[str]:
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
-            if isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
-                node.body = body[1:] or [ast.Pass()]  # type: ignore[attr-defined]
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+            node.body = node.body[1:] or [ast.Pass()]
     return tree

@@ -1,5 +1,6 @@
 """Models: one file each; the file's name is the model's registry name."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -144,8 +145,6 @@ class FunctionModel(NetworkModel):
         self.params = params
 
     def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:
-        import inspect
-
         offered = {"in_channels": in_channels, "out_channels": out_channels, "image_size": image_size}
         names = inspect.signature(self.function).parameters
         return self.function(**{k: v for k, v in offered.items() if k in names}, **self.params)
