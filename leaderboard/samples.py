@@ -1,0 +1,63 @@
+"""Sample sheets: measurement, reconstruction and truth of a few test images, one below the other."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+ROWS = ("measurement", "reconstruction", "truth")
+
+
+def sheet(truth: Any, reconstruction: Any, measurement: Any, title: str, psnr: Sequence[float]) -> Figure:
+    """A figure in the manner of Figures 1 and 2 of Hauptmann & Adler: one column per test image.
+
+    Args:
+        truth: true images, ``(N, C, H, W)`` uint8, C being 1 or 3 (of more, the first three are shown).
+        reconstruction: what the model made of the measurements, same shape.
+        measurement: the first channels of the measurements scaled to 0-255, ``(N, C', h, w)`` uint8.
+        title: what is shown: operator and model.
+        psnr: PSNR of each reconstruction in dB, infinite values included.
+
+    Returns:
+        A figure 1.3 inches wide per image, drawn without any display.
+
+    Raises:
+        ValueError: the three do not show the same number of images.
+    """
+    stacks = dict(zip(ROWS, (picture(t) for t in (measurement, reconstruction, truth)), strict=True))
+    counts = {name: len(stack) for name, stack in stacks.items()} | {"psnr": len(psnr)}
+    if len(set(counts.values())) != 1:
+        raise ValueError(f"a sample sheet needs as many of each kind, not {counts}")
+    count = len(psnr)
+    figure = Figure(figsize=(1.3 * count + 0.5, 4.75), dpi=150, layout="constrained")
+    figure.suptitle(title, fontsize=10, parse_math=False)
+    axes = figure.subplots(len(ROWS), count, squeeze=False)
+    for row, (name, stack) in enumerate(stacks.items()):
+        for column in range(count):
+            _show(axes[row, column], stack[column])
+        axes[row, 0].set_ylabel(name, fontsize=9)
+    for column, value in enumerate(psnr):
+        axes[1, column].set_xlabel(decibel(value), fontsize=8, labelpad=2)
+    return figure
+
+
+def picture(images: Any) -> np.ndarray[Any, Any]:
+    """``(N, C, H, W)`` images as ``(N, H, W, 3)`` uint8, ready to be shown; grey ones become RGB."""
+    stack = np.asarray(images, dtype=np.uint8)
+    stack = stack[:, :3] if stack.shape[1] >= 3 else stack[:, :1].repeat(3, axis=1)
+    return np.ascontiguousarray(stack.transpose(0, 2, 3, 1))
+
+
+def decibel(value: float) -> str:
+    """A PSNR as it is written under an image: ``23.4 dB``, ``+∞ dB``, ``−∞ dB``."""
+    if np.isinf(value):
+        return "+∞ dB" if value > 0 else "−∞ dB"
+    return f"{value:.1f} dB".replace("-", "−")
+
+
+def _show(axes: Any, image: np.ndarray[Any, Any]) -> None:
+    axes.imshow(image, interpolation="nearest", aspect="equal")
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
