@@ -22,6 +22,8 @@ class Model(ABC):
 
     #: Whether the training recipe (epochs, learning rate, ...) has an effect.
     trained: ClassVar[bool] = False
+    #: ``floor``, ``ceiling`` or ``model``: what it is for in an operator's table.
+    role: ClassVar[str] = "model"
     #: What the operator must define: any of ``"inverse"``, ``"adjoint"``, ``"posterior_mean"``.
     needs: ClassVar[tuple[str, ...]] = ()
     #: Recipe values that suit this model better than the quick preset's; the user's go first.

@@ -1,0 +1,26 @@
+"""The attention U-Net."""
+
+from monai.networks.nets import AttentionUnet as MonaiAttentionUnet
+from torch import nn
+
+from bench.models import NetworkModel
+from bench.models._padding import padded
+
+
+class AttentionUNet(NetworkModel):
+    """Attention U-Net (MONAI): gates on the skip connections of a five-scale U-Net.
+
+    Args:
+        width: channels of the finest scale; ``16 width`` at the coarsest.
+
+    Reference:
+        Oktay et al.: Attention U-Net, arXiv 1804.03999.
+    """
+
+    def __init__(self, width: int = 16):
+        self.width = width
+
+    def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:
+        channels = tuple(self.width * 2**level for level in range(5))
+        net = MonaiAttentionUnet(2, in_channels, out_channels, channels, strides=(2, 2, 2, 2))
+        return padded(net, 4, image_size, "attention_unet")

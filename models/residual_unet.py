@@ -1,0 +1,30 @@
+"""The U-Net with residual units."""
+
+from monai.networks.nets import UNet as MonaiUNet
+from torch import nn
+
+from bench.models import NetworkModel
+from bench.models._padding import padded
+
+
+class ResidualUNet(NetworkModel):
+    """U-Net with residual units (MONAI UNet), strided convolutions, batch normalisation.
+
+    Args:
+        width: channels of the finest scale; ``16 width`` at the coarsest.
+        units: convolutions per residual unit.
+
+    Reference:
+        Kerfoot et al.: Left-ventricle quantification using residual U-Net, STACOM 2018.
+    """
+
+    def __init__(self, width: int = 16, units: int = 2):
+        self.width = width
+        self.units = units
+
+    def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:
+        channels = tuple(self.width * 2**level for level in range(5))
+        net = MonaiUNet(
+            2, in_channels, out_channels, channels, (2, 2, 2, 2), num_res_units=self.units, norm="batch"
+        )
+        return padded(net, 4, image_size, "residual_unet")

@@ -1,0 +1,31 @@
+"""The U-Net."""
+
+from monai.networks.nets import BasicUNet
+from torch import nn
+
+from bench.models import NetworkModel
+from bench.models._padding import padded
+
+
+class UNet(NetworkModel):
+    """U-Net (MONAI BasicUNet), batch normalisation; the paper's network at width=64.
+
+    Five scales with ``width`` to ``16 width`` channels, two 3x3 convolutions each, skip
+    connections, transposed convolutions upwards. Without normalisation it does not learn XOR
+    decryption.
+
+    Args:
+        width: channels of the finest scale; the original has 64.
+
+    Reference:
+        Ronneberger, Fischer, Brox: U-Net, MICCAI 2015.
+    """
+
+    def __init__(self, width: int = 16):
+        self.width = width
+
+    def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:
+        w = self.width
+        features = (w, 2 * w, 4 * w, 8 * w, 16 * w, w)
+        net = BasicUNet(2, in_channels, out_channels, features=features, norm="batch")
+        return padded(net, 4, image_size, "unet")
