@@ -178,8 +178,6 @@ def is_path(name: str) -> bool:
 def check_parameters(thing: Callable[..., Any], name: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as ``thing`` takes them: text turned into the annotated types, unknown names refused.
 
-    Values equal to the default are dropped, so that what is left is the shortest way to say it.
-
     Raises:
         UsageError: an unknown parameter, or a value of the wrong type; all problems in one message.
     """
@@ -205,7 +203,13 @@ def check_parameters(thing: Callable[..., Any], name: str, params: Mapping[str, 
     if problems:
         taken = ", ".join(_signature_text(p) for p in known.values()) or "no parameters"
         raise UsageError(f"{name}: {'; '.join(problems)}. {name} takes {taken}.")
-    return {k: v for k, v in values.items() if k not in known or v != known[k].default}
+    return values
+
+
+def without_defaults(thing: Callable[..., Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that differ from the defaults of ``thing``: the shortest way to say them."""
+    known = inspect.signature(thing).parameters
+    return {k: v for k, v in params.items() if k not in known or v != known[k].default}
 
 
 def _convert(value: Any, parameter: inspect.Parameter) -> Any:

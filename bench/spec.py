@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.errors import UsageError
-from bench.registry import Registry, check_parameters, is_path
+from bench.registry import Registry, check_parameters, is_path, without_defaults
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,8 @@ class Component:
         for key, value in (defaults or {}).items():
             if key in _parameter_names(thing):
                 params.setdefault(key, value)
-        return Component(self.name, check_parameters(thing, self.label.partition(":")[0], params))
+        params = check_parameters(thing, self.label.partition(":")[0], params)
+        return Component(self.name, without_defaults(thing, params))
 
     def build(self, registry: Registry, **context: Any) -> Any:
         """The thing itself; of ``context`` (image_shape, seed, ...) it gets what it takes.
@@ -243,8 +244,13 @@ def _quoted(text: str) -> str:
 
 
 def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """``recipe`` with the values of ``changes`` that are not None."""
-    return replace(recipe, **{k: v for k, v in changes.items() if v is not None})
+    """``recipe`` with the values of ``changes`` that are not None.
+
+    Raises:
+        UsageError: an unknown name, or a value that does not fit.
+    """
+    given = {k: v for k, v in changes.items() if v is not None}
+    return replace(recipe, **check_parameters(Recipe, "the recipe", given))
 
 
 def source_digest(path: Path) -> str:

@@ -90,9 +90,10 @@ class Trainer:
                 loss.backward()
                 optimizer.step()
                 schedule.step()
-                total += self._finite(loss, epoch, step) * len(x)
+                value = self._finite(loss, epoch, step)
+                total += value * len(x)
                 last = history[-1].validation_psnr if history else float("nan")
-                self.report(Progress(epoch, recipe.epochs, step, steps, float(loss), last))
+                self.report(Progress(epoch, recipe.epochs, step, steps, value, last))
             seconds = time.perf_counter() - started
             quality = self.validate(module, problem)
             lr, count = schedule.get_last_lr()[0], len(problem.train)

@@ -8,7 +8,9 @@ from bench.models._padding import padded
 
 
 class AttentionUNet(NetworkModel):
-    """Attention U-Net (MONAI): gates on the skip connections of a five-scale U-Net.
+    """Attention U-Net (MONAI): gates on the skip connections.
+
+    Five scales, batch normalisation, additive attention gates.
 
     Args:
         width: channels of the finest scale; ``16 width`` at the coarsest.

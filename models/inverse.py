@@ -8,7 +8,10 @@ from bench.training import History
 
 
 class Inverse(Model):
-    """Closed-form inverse of the operator: decryption with the key, FBP, or the measurement itself."""
+    """Closed-form inverse of the operator.
+
+    Decryption with the key, filtered back-projection; for noise, the measurement itself.
+    """
 
     role = "ceiling"
     needs = ("inverse",)

@@ -8,7 +8,9 @@ from bench.models._padding import padded
 
 
 class ResidualUNet(NetworkModel):
-    """U-Net with residual units (MONAI UNet), strided convolutions, batch normalisation.
+    """U-Net with residual units (MONAI UNet).
+
+    Five scales, strided convolutions, batch normalisation.
 
     Args:
         width: channels of the finest scale; ``16 width`` at the coarsest.

@@ -8,10 +8,10 @@ from bench.models._padding import padded
 
 
 class UNet(NetworkModel):
-    """U-Net (MONAI BasicUNet), batch normalisation; the paper's network at width=64.
+    """U-Net (MONAI BasicUNet); the paper's network at width=64.
 
     Five scales with ``width`` to ``16 width`` channels, two 3x3 convolutions each, skip
-    connections, transposed convolutions upwards. Without normalisation it does not learn XOR
+    connections, transposed convolutions upwards, batch normalisation. Without normalisation it does not learn XOR
     decryption.
 
     Args:

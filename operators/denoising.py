@@ -4,7 +4,7 @@ from bench.operators.noise import Noise
 
 
 class Denoising(Noise):
-    """Gaussian denoising: y = x + sigma n, sigma 25/255 unless set (DnCNN's middle level).
+    """Gaussian denoising: y = x + sigma n, sigma = 25/255.
 
     The standard levels are 15, 25 and 50 of 255 (Zhang et al., DnCNN, IEEE TIP 26(7), 2017).
 

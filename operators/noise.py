@@ -7,7 +7,7 @@ from bench.operators import Operator
 
 
 class Noise(Operator):
-    """Gaussian noise (sigma) or Poisson noise (photons) added to whatever comes before it.
+    """Gaussian (sigma) or Poisson (photons) noise on any measurement.
 
     Gaussian: ``y = x + sigma n``, n standard normal, per pixel and channel. Poisson:
     ``y = P(photons x) / photons``, negative values counted as 0. With both, Poisson comes first.

@@ -11,7 +11,7 @@ from bench.operators._aes import BLOCK, from_bytes, from_channels, secret, to_by
 
 
 class XorCbc(Operator):
-    """AES-128-CBC over the float32 bytes of the image: every block depends on all before it.
+    """AES-128-CBC: every block depends on all before it.
 
     ``c_i = AES(p_i XOR c_(i-1))``, ``c_0 = iv``: one fixed key and iv, each image one message.
     Bytes and channels are laid out as in ``xor_ctr``. Where the bytes of an image are no multiple

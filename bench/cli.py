@@ -1,0 +1,181 @@
+"""The command line: parse, call, print."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from bench import __version__
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from bench.runner import Run
+
+app = typer.Typer(
+    name="bench",
+    help="Baselines for inverse problems: forward operators x models, scored, timed and ranked.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+RECIPE = "Recipe (default: the preset's, then the model's own)"
+Results = Annotated[Path, typer.Option(help="Folder of the run records.")]
+
+
+def main() -> None:
+    """Entry point of the command: errors become one message and an exit code."""
+    try:
+        app()
+    except BenchError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted. What was finished is recorded; the same command goes on with the rest.", 130)
+
+
+def _fail(message: str, code: int) -> None:
+    from bench.display import errors
+
+    errors.print(f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    sys.exit(code)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"invbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Baselines for inverse problems: forward operators x models, scored, timed and ranked."""
+
+
+@app.command()
+def run(
+    operator: Annotated[
+        list[str], typer.Option("--operator", "-o", help="name:key=value, a+b, or a .py file; repeatable.")
+    ],
+    model: Annotated[
+        list[str], typer.Option("--model", "-m", help="name:key=value, or a .py file; repeatable.")
+    ],
+    dataset: Annotated[
+        str, typer.Option("--dataset", "-d", help="name:key=value, or a .py file.")
+    ] = "photos",
+    preset: Annotated[str, typer.Option(help="quick, or paper (96x96, width 64, 35 epochs).")] = "quick",
+    seed: Annotated[list[int] | None, typer.Option(help="Seed of everything random; repeatable.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    results: Results = Path("results"),
+    force: Annotated[bool, typer.Option("--force", help="Run again what has a record.")] = False,
+    baselines: Annotated[bool, typer.Option(help="Also run the operator's floor and ceilings.")] = True,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the data.", rich_help_panel=RECIPE)] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per step.", rich_help_panel=RECIPE)] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate.", rich_help_panel=RECIPE)] = None,
+    optimizer: Annotated[str | None, typer.Option(help="adam or adamw.", rich_help_panel=RECIPE)] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="Of adamw.", rich_help_panel=RECIPE)] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="constant, cosine or onecycle.", rich_help_panel=RECIPE)
+    ] = None,
+    loss: Annotated[str | None, typer.Option(help="mse, l1 or ssim.", rich_help_panel=RECIPE)] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="float32 or bfloat16.", rich_help_panel=RECIPE)
+    ] = None,
+    clip: Annotated[float | None, typer.Option(help="Largest gradient norm.", rich_help_panel=RECIPE)] = None,
+    ema: Annotated[
+        float | None, typer.Option(help="Decay of the weights' moving average.", rich_help_panel=RECIPE)
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Epochs without gain before stopping.", rich_help_panel=RECIPE)
+    ] = None,
+    augment: Annotated[
+        bool | None, typer.Option(help="Mirror images at random.", rich_help_panel=RECIPE)
+    ] = None,
+) -> None:
+    """Run models on operators; the floor and the known ceilings of each operator run along.
+
+    Examples:
+      bench run --operator xor_ctr --model unet
+
+      bench run -o xor_ctr+noise:sigma=0.01 -m unet -m attention_unet:width=32 --epochs 20
+
+      bench run -o ./my_operator.py:strength=3 -m unet -d folder:path=my_images,size=64
+    """
+    changes = {
+        "epochs": epochs, "batch_size": batch_size, "lr": lr, "optimizer": optimizer,
+        "weight_decay": weight_decay, "schedule": schedule, "loss": loss, "precision": precision,
+        "clip": clip, "ema": ema, "patience": patience, "augment": augment,
+    }  # fmt: skip
+    from bench.display import console
+
+    with console.status("loading"):
+        from bench.sweep import plan
+
+        runs = plan(
+            operator, model, dataset, seeds=seed or [0], baselines=baselines,
+            preset=preset, device=device, changes=changes,
+        )  # fmt: skip
+    _carry_out(runs, results, force, jobs)
+
+
+def _carry_out(runs: list["Run"], results: Path, force: bool, jobs: int) -> None:
+    """Announce runs, carry them out with progress, and show what came of them."""
+    import torch
+
+    from bench.display import announce, console, results_table, training_bar
+    from bench.provenance import hardware
+    from bench.sweep import sweep, workers
+
+    announce(runs, results, hardware(torch.device(runs[0].spec.device)))
+    done = {} if force else {run.fingerprint: record for run in runs if (record := run.recorded(results))}
+    if done:
+        console.print(f"{len(done)} of {len(runs)} runs are already recorded (--force runs them again)")
+    records = []
+    with training_bar() as bar, workers(jobs) as executor:
+        for _, record in sweep(runs, results, force=force, report=bar.step, executor=executor):
+            records.append(record)
+    for operator in dict.fromkeys(record.spec.operator_label for record in records):
+        console.print()
+        console.print(results_table(operator, (r for r in records if r.spec.operator_label == operator)))
+    console.print()
+    for record in records:
+        console.print(f"{record.folder}", highlight=False, soft_wrap=True)
+    failed = [record for record in records if record.status == "failed"]
+    if failed:
+        lines = [f"{r.spec.operator_label}, {r.spec.model.label}: {r.error}" for r in failed]
+        raise BenchError(f"{len(failed)} of {len(records)} runs failed\n" + "\n".join(lines))
+
+
+@app.command("list")
+def list_names(
+    kind: Annotated[str, typer.Argument(help="operators, models, datasets, or all of them.")] = "all",
+) -> None:
+    """Show operators, models and datasets, with one line each.
+
+    Examples:
+      bench list
+
+      bench list models
+    """
+    from bench import registry
+    from bench.display import console, entries_table
+    from bench.errors import UsageError
+
+    kinds = {"operators": registry.operators, "models": registry.models, "datasets": registry.datasets}
+    if kind not in (*kinds, "all"):
+        raise UsageError(f"unknown kind {kind!r}; choose {', '.join(kinds)} or all")
+    for name, room in kinds.items():
+        if kind in (name, "all"):
+            console.print(entries_table(name, room.entries().values()))
+            console.print()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""What the command line shows: what is about to run, progress, and tables."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from bench.record import Record
+from bench.registry import Entry
+
+if TYPE_CHECKING:
+    from bench.runner import Run
+    from bench.training import Progress as Step
+
+console = Console()
+errors = Console(stderr=True)
+
+
+def announce(runs: Sequence["Run"], results: Path, hardware: str) -> None:
+    """Say what is about to be run, and where the results go."""
+    table = Table.grid(padding=(0, 2))
+    for name, values in (
+        ("operator", [run.spec.operator_label for run in runs]),
+        ("model", [run.spec.model.label for run in runs]),
+        ("dataset", [f"{run.spec.dataset.label} ({_sizes(run)})" for run in runs]),
+        ("seed", [str(run.spec.seed) for run in runs]),
+        ("recipe", [recipe_text(run) for run in runs if run.spec.recipe]),
+        ("device", [f"{run.spec.device} ({hardware})" for run in runs]),
+        ("results", [str(results)]),
+    ):
+        if values:
+            table.add_row(f"[bold]{name}[/]", escape(", ".join(dict.fromkeys(values))))
+    console.print(table)
+
+
+def _sizes(run: "Run") -> str:
+    images = run.problem.images
+    channels, height, width = images.image_shape
+    validation = len(images.validation) if images.validation is not None else 0
+    return (
+        f"{len(images.train)} training, {validation} validation, {len(images.test)} test images, "
+        f"{height}x{width}x{channels}"
+    )
+
+
+def recipe_text(run: "Run") -> str:
+    """The recipe in one line."""
+    recipe = run.spec.recipe
+    if recipe is None:
+        return "none"
+    extras = [f"{k} {v:g}" for k in ("weight_decay", "clip", "ema", "patience") if (v := getattr(recipe, k))]
+    extras += ["flips"] * recipe.augment + [recipe.precision] * (recipe.precision != "float32")
+    words = [f"{recipe.epochs} epochs", f"batch {recipe.batch_size}", f"{recipe.optimizer} {recipe.lr:g}"]
+    return ", ".join([*words, recipe.schedule, recipe.loss.upper(), *extras])
+
+
+class Bar:
+    """Progress of one training after another: a live bar, or a line per epoch where there is no screen."""
+
+    def __init__(self, progress: Progress):
+        self.progress = progress
+        self.tasks: dict[int, TaskID] = {}
+
+    def step(self, run: "Run", step: "Step") -> None:
+        """Show one training step."""
+        text = f"epoch {step.epoch}/{step.epochs}  loss {step.loss:.4f}"
+        if math.isfinite(step.validation_psnr):
+            text += f"  validation {step.validation_psnr:.2f} dB"
+        done = (step.epoch - 1) * step.steps + step.step
+        if id(run) not in self.tasks:
+            label = escape(f"{run.spec.operator_label} {run.spec.model.label}")
+            self.tasks[id(run)] = self.progress.add_task(label, total=step.epochs * step.steps, text="")
+        self.progress.update(self.tasks[id(run)], completed=done, text=text)
+        if not console.is_terminal and step.step == step.steps:
+            console.print(f"{run.spec.operator_label} {run.spec.model.label}: {text}", markup=False)
+
+
+@contextmanager
+def training_bar() -> Iterator[Bar]:
+    """A live progress bar, one line per model that trains."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[text]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        yield Bar(progress)
+
+
+def results_table(operator: str, records: Iterable[Record]) -> Table:
+    """One row per run on an operator: PSNR, SSIM, speeds, parameters, time."""
+    table = _table(operator)
+    table.add_column("model", overflow="fold")
+    for name in ("PSNR/dB", "SSIM", "train img/s", "infer img/s", "parameters", "time/s"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for record in records:
+        label = record.spec.model.label + (f" ({record.role})" if record.role != "model" else "")
+        cells = [escape(label)]
+        if record.status == "failed":
+            table.add_row(*cells, "[red]failed[/]", style="dim")
+            continue
+        timings = record.timings
+        table.add_row(
+            *cells,
+            decibel(record.scores["psnr"]),
+            f"{record.scores['ssim']:.3f}",
+            number(timings.get("train_images_per_second")),
+            number(timings.get("images_per_second")),
+            number(record.parameters) if record.parameters else "-",
+            f"{timings['total_seconds']:.1f}",
+        )
+    return table
+
+
+def _table(title: str) -> Table:
+    style = {"header_style": "bold", "title_style": "bold cyan", "title_justify": "left"}
+    return Table(title=escape(title), box=None, padding=(0, 2, 0, 0), **style)  # type: ignore[arg-type]
+
+
+def entries_table(title: str, entries: Iterable[Entry]) -> Table:
+    """Names with one line each; where a plug-in comes from."""
+    table = _table(title)
+    table.add_column("name", no_wrap=True)
+    table.add_column("what it is")
+    for entry in entries:
+        origin = f" [dim]{escape(entry.origin)}[/]" if entry.entry_point else ""
+        table.add_row(escape(entry.name), escape(entry.summary) + origin)
+    return table
+
+
+def decibel(value: float) -> str:
+    """A PSNR with two decimals; infinite values with their sign."""
+    return f"{value:.2f}" if math.isfinite(value) else f"{value:+}"
+
+
+def number(value: float | None) -> str:
+    """A count or speed with three digits or more and thousands separated; ``-`` if there is none."""
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

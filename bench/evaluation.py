@@ -1,0 +1,60 @@
+"""A fitted model on the test split: scores per image, and pictures of the first images."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+
+import pandas as pd
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from bench.errors import BenchError
+from bench.models import Model
+from bench.problem import Problem
+from bench.scoring import psnr, ssim
+
+#: Test images whose measurement, reconstruction and truth are kept as pictures.
+SAMPLES = 8
+
+
+def evaluate(model: Model, problem: Problem) -> tuple[pd.DataFrame, str, dict[str, Tensor]]:
+    """Scores of every test image, the SHA-256 of the measurements, and the first images as tensors.
+
+    Raises:
+        BenchError: the model returned something else than one image per measurement.
+    """
+    sha, rows, kept = sha256(), [], []
+    for y, x in problem.test_batches():
+        sha.update(y.cpu().contiguous().numpy().data)
+        image = model.reconstruct(y)
+        if image.shape != x.shape:
+            name = type(model).__name__
+            raise BenchError(f"{name} returned images {tuple(image.shape)}, not {tuple(x.shape)}")
+        rows.append(torch.stack([psnr(image, x), ssim(image, x)], 1).cpu())
+        if sum(len(part[0]) for part in kept) < SAMPLES:
+            kept.append((y[:SAMPLES].cpu(), image[:SAMPLES].cpu(), x[:SAMPLES].cpu()))
+    scores = pd.DataFrame(torch.cat(rows).numpy(), columns=["psnr", "ssim"])
+    y, image, x = (torch.cat(parts)[:SAMPLES] for parts in zip(*kept, strict=True))
+    return scores, sha.hexdigest(), {"measurement": y, "reconstruction": image, "truth": x}
+
+
+def save_samples(samples: Mapping[str, Tensor], scores: pd.DataFrame, title: str, folder: Path) -> None:
+    """``samples.safetensors`` (uint8) and ``samples.png``: measurement, reconstruction, truth."""
+    from bench.leaderboard.samples import sheet
+
+    pictures = {k: _picture(v, stretch=k == "measurement") for k, v in samples.items()}
+    save_file(pictures, folder / "samples.safetensors")
+    arrays = [pictures[k].numpy() for k in ("truth", "reconstruction", "measurement")]
+    figure = sheet(*arrays, title, scores["psnr"].to_numpy()[: len(arrays[0])])
+    figure.savefig(folder / "samples.png", dpi=120)
+
+
+def _picture(values: Tensor, stretch: bool) -> Tensor:
+    """Up to three channels as grey levels 0..255; ``stretch`` maps values outside [0, 1] into it."""
+    values = values if values.dim() == 4 else values.flatten(1)[:, None, None, :]
+    values = values[:, : 3 if values.shape[1] >= 3 else 1].nan_to_num(0, 1, 0)
+    low, high = values.min(), values.max()
+    if stretch and (low < 0 or high > 1):
+        values = (values - low) / (high - low).clamp_min(1e-12)
+    return (values.clamp(0, 1) * 255).round().to(torch.uint8).contiguous()

@@ -1,0 +1,286 @@
+"""One run, from spec to record."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from safetensors.torch import save_file
+
+from bench import provenance, registry, timing
+from bench.datasets import Splits
+from bench.errors import BenchError, MismatchError, UsageError
+from bench.evaluation import evaluate, save_samples
+from bench.models import FunctionModel, Model, NetworkModel
+from bench.problem import Problem, build_operator, check_size
+from bench.record import Record, runs_folder, writing
+from bench.scoring import mean_score
+from bench.spec import PRESETS, Component, Preset, Recipe, RunSpec, override, parse_chain
+from bench.training import History, Progress, Trainer
+
+
+def run(
+    operator: str,
+    model: str,
+    dataset: str = "photos",
+    *,
+    preset: str = "quick",
+    seed: int = 0,
+    device: str = "auto",
+    results: str | Path = "results",
+    force: bool = False,
+    report: Callable[[Progress], None] | None = None,
+    **recipe: Any,
+) -> Record:
+    """Run one model on one operator and return its record; a run already recorded is not repeated.
+
+    Args:
+        operator: ``name:key=value``, chains as ``a+b``, or the path of a ``.py`` file.
+        model: ``name:key=value`` or the path of a ``.py`` file.
+        dataset: ``name:key=value`` or the path of a ``.py`` file.
+        preset: ``quick`` or ``paper``.
+        seed: seed of everything random.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        results: folder of the records.
+        force: run again what has a record.
+        report: called after every training step.
+        **recipe: values of :class:`bench.spec.Recipe`: ``epochs``, ``batch_size``, ``lr``, ...
+
+    Returns:
+        The record; ``record.scores["psnr"]`` is the mean PSNR over the test images in dB.
+
+    Raises:
+        UsageError: what was asked for cannot work as asked.
+
+    Example:
+        >>> record = bench.run("xor_ctr+noise:sigma=0.01", "unet", epochs=2)  # doctest: +SKIP
+    """
+    spec = specify(operator, model, dataset, preset=preset, seed=seed, device=device, changes=recipe)
+    return Run(spec).execute(Path(results), force=force, report=report or (lambda progress: None))
+
+
+def specify(
+    operator: str,
+    model: str,
+    dataset: str,
+    *,
+    preset: str = "quick",
+    seed: int = 0,
+    device: str = "auto",
+    changes: Mapping[str, Any] | None = None,
+) -> RunSpec:
+    """The spec of a run from its text forms, checked against signatures before anything is loaded.
+
+    Recipe values come from the preset, then from the model's own, then from ``changes``.
+
+    Raises:
+        UsageError: an unknown name, preset, parameter or device, or a value of the wrong type.
+    """
+    if preset not in PRESETS:
+        raise UsageError(f"unknown preset {preset!r}. There are: {', '.join(PRESETS)}.")
+    given = PRESETS[preset]
+    component = Component.parse(model).checked(registry.models, given.parameters)
+    chain = parse_chain(operator)
+    return RunSpec(
+        operator=tuple(part.checked(registry.operators, given.parameters) for part in chain),
+        model=component,
+        dataset=Component.parse(dataset).checked(registry.datasets, given.parameters),
+        seed=seed,
+        device=find_device(device),
+        recipe=_recipe(component, given, changes or {}),
+    )
+
+
+def _recipe(model: Component, preset: Preset, changes: Mapping[str, Any]) -> Recipe | None:
+    """The model's recipe: the preset's, changed by the model's own values and by the user's."""
+    thing = registry.models.load(model.name)
+    if isinstance(thing, type) and not thing.trained:  # type: ignore[attr-defined]
+        return None
+    own = getattr(thing, "recipe", {})
+    return override(override(preset.recipe, own), changes)
+
+
+def find_device(name: str) -> str:
+    """``auto`` as ``cuda`` where there is a GPU, else ``cpu``; other names are checked.
+
+    Raises:
+        UsageError: no such device here.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, index = name.partition(":")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if kind not in ("cpu", "cuda") or (index and not index.isdigit()):
+        raise UsageError(f"unknown device {name!r}; choose auto, cpu, cuda or cuda:1")
+    if kind == "cuda" and int(index or 0) >= count:
+        there = f"{count} GPUs" if count else "no GPU that torch can use"
+        raise UsageError(f"device {name} was asked for, but there is {there} here; choose --device cpu")
+    return name
+
+
+@lru_cache(maxsize=1)
+def load_images(dataset: str) -> tuple[Splits, str]:
+    """The splits of a dataset, and the SHA-256 of their content; the last dataset is kept."""
+    component = Component.parse(dataset).checked(registry.datasets)
+    splits: Splits = component.build(registry.datasets).load()
+    if not len(splits.train) or not len(splits.test):
+        raise UsageError(
+            f"{dataset} has {len(splits.train)} training and {len(splits.test)} test images; "
+            "at least one of each is needed"
+        )
+    check_size(splits.image_shape, 11, "SSIM's 11x11 window")
+    splits = splits.with_validation()
+    return splits, splits.digest()
+
+
+@lru_cache(maxsize=2)
+def _problem(operator: str, dataset: str, seed: int, device: str) -> Problem:
+    """A problem from its text form; the last two are kept, so that models share one operator."""
+    images, _ = load_images(dataset)
+    chain = [part.checked(registry.operators) for part in parse_chain(operator)]
+    return Problem(build_operator(chain, images.image_shape, seed), images, seed, torch.device(device))
+
+
+@dataclass
+class Run:
+    """A spec with its problem and model built.
+
+    Attributes:
+        spec: what is run.
+    """
+
+    spec: RunSpec
+
+    @property
+    def problem(self) -> Problem:
+        """Dataset and operator together, on the spec's device."""
+        spec = self.spec
+        return _problem("+".join(map(str, spec.operator)), str(spec.dataset), spec.seed, spec.device)
+
+    @cached_property
+    def model(self) -> Model:
+        """The model, not yet fitted.
+
+        Raises:
+            MismatchError: model and operator do not fit together.
+        """
+        thing = registry.models.load(self.spec.model.name)
+        if isinstance(thing, type):
+            model: Model = self.spec.model.build(registry.models, seed=self.spec.seed)
+        else:
+            model = FunctionModel(thing, **self.spec.model.params)
+        if reason := model.fits(self.problem.operator):
+            raise MismatchError(
+                f"{self.spec.model.label} does not work with {self.spec.operator_label}: {reason}. "
+                f"{fitting_operators(model, self.problem.image_shape)}"
+            )
+        return model
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Name of the run's folder; the same for all that gives the same scores."""
+        _, digest = load_images(str(self.spec.dataset))
+        sources = [part.source(registry.operators) for part in self.spec.operator]
+        sources.append(self.spec.model.source(registry.models))
+        return self.spec.fingerprint(digest, sources)
+
+    def recorded(self, results: Path) -> Record | None:
+        """The successful record of this run, if there is one."""
+        try:
+            record = Record.read(runs_folder(results) / self.fingerprint)
+        except BenchError:
+            return None
+        return record if record.status == "ok" else None
+
+    def execute(
+        self, results: Path, force: bool = False, report: Callable[[Progress], None] = lambda progress: None
+    ) -> Record:
+        """Fit, reconstruct the test images, score, time, and write the record.
+
+        A model or operator that raises gives a record of status ``failed``.
+
+        Raises:
+            UsageError: the spec cannot work as it stands; nothing is recorded.
+        """
+        if not force and (record := self.recorded(results)):
+            return record
+        model, started = self.model, time.perf_counter()
+        with writing(results, self.fingerprint) as folder:
+            try:
+                record = self._complete(model, folder, report, started)
+            except UsageError:
+                raise
+            except Exception as error:
+                record = self._draft(status="failed", error=_reason(error))
+            (folder / "record.json").write_text(record.to_json(), encoding="utf-8")
+        return replace(record, folder=runs_folder(results) / self.fingerprint)
+
+    def _complete(
+        self, model: Model, folder: Path, report: Callable[[Progress], None], started: float
+    ) -> Record:
+        device = self.problem.device
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        history = self._fit(model, report)
+        trained = time.perf_counter() - started
+        scores, digest, samples = evaluate(model, self.problem)
+        y, _ = next(self.problem.test_batches())
+        timings = {
+            "train_seconds": trained,
+            **timing.training([e.images for e in history], [e.seconds for e in history]),
+            **timing.inference(model.reconstruct, y),
+            "peak_memory_mb": timing.peak_memory_mb(device),
+            "total_seconds": time.perf_counter() - started,
+        }
+        scores.to_parquet(folder / "scores.parquet")
+        pd.DataFrame([vars(epoch) for epoch in history]).to_parquet(folder / "history.parquet")
+        save_file({k: v.cpu().contiguous() for k, v in model.state().items()}, folder / "model.safetensors")
+        save_samples(samples, scores, f"{self.spec.operator_label}, {self.spec.model.label}", folder)
+        means = {name: mean_score(torch.tensor(scores[name].to_numpy())) for name in scores}
+        record = self._draft(scores=means, timings=timings, parameters=model.parameters())
+        return replace(record, data={**record.data, "test_digest": digest})
+
+    def _fit(self, model: Model, report: Callable[[Progress], None]) -> History:
+        torch.manual_seed(self.spec.seed)
+        if isinstance(model, NetworkModel):
+            model.trainer = Trainer(self.spec.recipe or Recipe(), report)
+        return model.fit(self.problem) or []
+
+    def _draft(self, **content: Any) -> Record:
+        """A record with all that is known before the run."""
+        problem, images = self.problem, self.problem.images
+        counts = {k: len(v) for k in ("train", "validation", "test") if (v := getattr(images, k)) is not None}
+        _, digest = load_images(str(self.spec.dataset))
+        shapes: dict[str, Any] = {"image_shape": list(problem.image_shape)}
+        if content.get("status") != "failed":
+            shapes["measurement_shape"] = list(problem.operator.measurement_shape)
+        return Record(
+            fingerprint=self.fingerprint,
+            spec=self.spec,
+            role=self.model.role,
+            data={"digest": digest, **counts, **shapes},
+            settings=problem.operator.settings(),
+            provenance=provenance.collect(problem.device),
+            **content,
+        )
+
+
+def fitting_operators(model: Model, image_shape: tuple[int, ...]) -> str:
+    """Which registered operators a model works with, in a sentence."""
+    names = []
+    for name in registry.operators.entries():
+        try:
+            operator = build_operator([Component(name)], image_shape, 0)
+        except (UsageError, NotImplementedError):
+            continue
+        if not model.fits(operator):
+            names.append(name)
+    return f"It works with: {', '.join(names)}." if names else "No registered operator has it."
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"

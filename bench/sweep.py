@@ -1,0 +1,122 @@
+"""Many runs: which ones belong together, and carrying them out one by one or on an executor."""
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.errors import MismatchError
+from bench.record import Record
+from bench.runner import Run, specify
+from bench.spec import RunSpec
+from bench.training import Progress
+
+#: Run along with whatever was asked for: the floor, and the ceilings that the operator knows.
+BASELINES = ("mean", "inverse")
+
+
+def plan(
+    operators: Sequence[str],
+    models: Sequence[str],
+    dataset: str,
+    *,
+    seeds: Sequence[int] = (0,),
+    baselines: bool = True,
+    **settings: Any,
+) -> list[Run]:
+    """Every operator with every model and seed, and with each operator's floor and known ceilings.
+
+    Args:
+        operators: text forms of operators, chains included.
+        models: text forms of models.
+        dataset: text form of the dataset.
+        seeds: seeds of everything random.
+        baselines: whether floor and ceilings are added.
+        **settings: ``preset``, ``device`` and ``changes`` of :func:`bench.runner.specify`.
+
+    Raises:
+        UsageError: something that was asked for cannot work; found before anything is trained.
+    """
+    # Everything asked for is checked first: a mistyped model must not cost loading the data.
+    asked = {
+        (operator, seed, model): specify(operator, model, dataset, seed=seed, **settings)
+        for operator in operators
+        for seed in seeds
+        for model in models
+    }
+    runs = []
+    for operator in operators:
+        for seed in seeds:
+            runs += [_fitting(asked[operator, seed, model]) for model in models]
+            added = [name for name in BASELINES if baselines and name not in models]
+            runs += list(_known(operator, added, dataset, seed, settings))
+    return runs
+
+
+def sweep(
+    runs: Sequence[Run],
+    results: Path,
+    *,
+    force: bool = False,
+    report: Callable[[Run, Progress], None] = lambda run, progress: None,
+    executor: Executor | None = None,
+) -> Iterator[tuple[Run, Record]]:
+    """Carry out runs, each recorded as soon as it is done; those that fail give a record that says so.
+
+    Args:
+        runs: what to run.
+        results: folder of the records.
+        force: run again what has a record.
+        report: called after every training step; not from an executor.
+        executor: any ``concurrent.futures`` executor (processes, or a cluster's); None runs them here.
+
+    Yields:
+        Each run with its record: in order here, as they finish on an executor.
+    """
+    if executor is None:
+        for run in runs:
+            yield run, run.execute(results, force, partial(report, run))
+        return
+    futures = {executor.submit(_execute, run.spec, results, force): run for run in runs}
+    for future in as_completed(futures):
+        yield futures[future], future.result()
+
+
+def _execute(spec: RunSpec, results: Path, force: bool) -> Record:
+    return Run(spec).execute(results, force)
+
+
+def _fitting(spec: RunSpec) -> Run:
+    run = Run(spec)
+    run.model  # noqa: B018 - building the model checks that it fits the operator
+    return run
+
+
+def _known(
+    operator: str, names: Sequence[str], dataset: str, seed: int, settings: dict[str, Any]
+) -> Iterator[Run]:
+    """The baselines that exist for an operator."""
+    for name in names:
+        # What was changed for the models that train does not concern the baselines.
+        spec = specify(operator, name, dataset, seed=seed, **settings)
+        try:
+            yield _fitting(spec)
+        except MismatchError:
+            continue
+
+
+@contextmanager
+def workers(jobs: int) -> Iterator[Executor | None]:
+    """An executor of ``jobs`` processes that share the cores; None for one job."""
+    if jobs == 1:
+        yield None
+        return
+    threads = max(1, torch.get_num_threads() // jobs)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, torch.set_num_threads, (threads,)) as executor:
+        yield executor
