@@ -11,8 +11,8 @@ class UNet(NetworkModel):
     """U-Net (MONAI BasicUNet); the paper's network at width=64.
 
     Five scales with ``width`` to ``16 width`` channels, two 3x3 convolutions each, skip
-    connections, transposed convolutions upwards, batch normalisation. Without normalisation it does not learn XOR
-    decryption.
+    connections, transposed convolutions upwards, batch normalisation. Without normalisation it
+    does not learn XOR decryption.
 
     Args:
         width: channels of the finest scale; the original has 64.
