@@ -36,6 +36,8 @@ class Operator(ABC):
     linear: ClassVar[bool] = False
     #: Whether ``inverse(forward(x)) == x`` to the last bit for 8-bit images.
     exact_inverse: ClassVar[bool] = False
+    #: Whether it only adds noise to what it is given: a reconstruction leaves it out of ``system``.
+    noise: ClassVar[bool] = False
 
     def __init__(self, image_shape: tuple[int, ...]):
         self.image_shape = tuple(image_shape)
@@ -65,6 +67,20 @@ class Operator(ABC):
     def adjoint(self, y: Tensor) -> Tensor:
         """Adjoint of a linear operator: ``<A x, y> = <x, A* y>``."""
         raise NotImplementedError(f"{type(self).__name__} has no adjoint")
+
+    @property
+    def system(self) -> "Operator":
+        """The noise-free linear operator that a reconstruction computes with: itself, if it is linear.
+
+        A chain's is that of its parts without noise; an operator that simulates its measurements
+        more finely than it reconstructs returns the coarser one.
+
+        Raises:
+            NotImplementedError: it is not linear.
+        """
+        if not self.linear:
+            raise NotImplementedError(f"{type(self).__name__} is not linear")
+        return self
 
     def posterior_mean(self, y: Tensor, noise: "Operator", prior: Tensor) -> Tensor:
         """Exact posterior mean ``E[x | y]`` per pixel, where it is known.

@@ -37,9 +37,21 @@ class Chain(Operator):
         return y
 
     def adjoint(self, y: Tensor) -> Tensor:
-        for part in reversed(self.parts):
+        """Of the chain without its noise."""
+        for part in reversed(self._without_noise):
             y = part.adjoint(y)
         return y
+
+    @property
+    def system(self) -> Operator:
+        systems = [part.system for part in self._without_noise]
+        if not systems:
+            raise NotImplementedError("noise alone has no system to reconstruct with")
+        return systems[0] if len(systems) == 1 else Chain(systems)
+
+    @property
+    def _without_noise(self) -> list[Operator]:
+        return [part for part in self.parts if not part.noise]
 
     def posterior_mean(self, y: Tensor, noise: Operator, prior: Tensor) -> Tensor:
         """Known for one operator followed by its noise: asked of the first, given the second."""
@@ -48,6 +60,8 @@ class Chain(Operator):
     def can(self, method: str) -> bool:
         if method == "posterior_mean":
             return len(self.parts) == 2 and self.parts[0].can(method)
+        if method == "adjoint":
+            return bool(self._without_noise) and all(part.can(method) for part in self._without_noise)
         return all(part.can(method) for part in self.parts)
 
     def settings(self) -> dict[str, Any]:

@@ -23,6 +23,8 @@ class Noise(Operator):
         ValueError: sigma is negative or photons is not positive.
     """
 
+    noise = True
+
     def __init__(
         self, image_shape: tuple[int, ...], sigma: float | None = None, photons: float | None = None
     ):

@@ -1,0 +1,154 @@
+"""The CT operator against the mathematics of the Radon transform and the Shepp-Logan phantom."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from skimage.data import shepp_logan_phantom
+from skimage.transform import iradon, radon, resize
+
+from bench.operators._projector import Projector
+from bench.operators.ct import CT
+
+SETTINGS = [
+    {},
+    {"angles": 7, "detectors": 11},
+    {"angles": 5, "arc": 60.0, "width": 1.7},
+    {"angles": 9, "oversample": 2},
+    {"angles": 9, "geometry": "fan"},
+    {"angles": 9, "geometry": "fan", "source": 1.0, "detector": 0.0, "oversample": 2},
+]
+
+
+def phantom(size: int) -> torch.Tensor:
+    """The Shepp-Logan phantom, (1, 1, size, size), float32."""
+    image = resize(shepp_logan_phantom(), (size, size), anti_aliasing=True)
+    return torch.from_numpy(image.astype(np.float32))[None, None]
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+@pytest.mark.parametrize("shape", [(1, 16, 16), (3, 13, 18)])
+def test_dot_product(settings, shape):
+    """<Ax, y> = <x, A*y>: iterative methods diverge or are biased with an adjoint that is not exact."""
+    operator = CT(shape, **settings)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, *shape, dtype=torch.float64, generator=generator)
+    y = torch.randn(2, *operator.measurement_shape, dtype=torch.float64, generator=generator)
+    ax, aty = operator.forward(x, generator), operator.adjoint(y)
+    assert abs((ax * y).sum() - (x * aty).sum()) < 1e-12 * ax.norm() * y.norm()
+
+
+@pytest.mark.parametrize("settings", [{}, {"geometry": "fan"}])
+def test_without_a_matrix(settings):
+    """The matrix-free path has the very weights of the matrix: only speed may depend on the size."""
+    geometry = CT((1, 17, 12), angles=8, **settings).geometry
+    device, dtype = torch.device("cpu"), torch.float64
+    kept = Projector(geometry, device, dtype, matrix=True)
+    free = Projector(geometry, device, dtype, matrix=False)
+    x, y = torch.rand(2, kept.pixels, dtype=dtype), torch.rand(2, kept.rows, dtype=dtype)
+    torch.testing.assert_close(free.forward(x), kept.forward(x))
+    torch.testing.assert_close(free.adjoint(y), kept.adjoint(y))
+    torch.testing.assert_close(free.smear(y), kept.smear(y))
+
+
+def test_projection_at_right_angles():
+    """At 0 and 90 degrees a projection is the sum of columns and of rows, by definition."""
+    x = torch.rand(1, 1, 9, 9)
+    y = CT((1, 9, 9), angles=2, detectors=9, width=1.0).forward(x)[0, 0] * 9
+    torch.testing.assert_close(y[0], x[0, 0].sum(0))
+    torch.testing.assert_close(y[1], x[0, 0].sum(1).flip(0))
+
+
+@pytest.mark.parametrize("angle", [0.3, 1.1, 2.5])
+def test_one_pixel_casts_a_trapezoid(angle):
+    """A unit square's chord: 1 / max(|cos|, |sin|) up to its shoulder, then falling linearly."""
+    fine = 0.001
+    operator = CT((1, 1, 1), angles=2, arc=2 * math.degrees(angle), detectors=1501, width=fine)
+    y = operator.forward(torch.ones(1, 1, 1, 1, dtype=torch.float64))[0, 0, 1]
+    s = ((torch.arange(1501) - 750) * fine).abs().double()
+    cos, sin = abs(math.cos(angle)), abs(math.sin(angle))
+    chord = ((cos + sin) / 2 - s).clamp(0, min(cos, sin)) / (cos * sin)
+    torch.testing.assert_close(y, chord, atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize("geometry", ["parallel", "fan"])
+def test_disc(geometry):
+    """Rays through a disc of radius r are 2 sqrt(r^2 - s^2) long, whatever the angle."""
+    n, r = 64, 0.3
+    grid = (torch.arange(8 * n, dtype=torch.float64) + 0.5) / (8 * n) - 0.5
+    disc = (grid[:, None] ** 2 + grid[None] ** 2 < r**2).double()
+    x = torch.nn.functional.avg_pool2d(disc[None, None], 8)
+    operator = CT((1, n, n), angles=12, geometry=geometry)
+    g = operator.geometry
+    u = (torch.arange(g.detectors, dtype=torch.float64) - (g.detectors - 1) / 2) * g.width / n
+    s = u
+    if geometry == "fan":
+        s = u * (g.source / n) / torch.hypot(u, torch.full_like(u, (g.source + g.detector) / n))
+    chord = 2 * (r**2 - s**2).clamp_min(0).sqrt()
+    y = operator.forward(x)[0, 0]
+    assert (y - chord).norm() < 0.02 * chord.norm() * math.sqrt(len(y))
+
+
+@pytest.mark.parametrize("settings", [{"angles": 180}, {"angles": 360, "geometry": "fan"}])
+def test_filtered_back_projection(settings):
+    """FBP of the Shepp-Logan phantom is as near to it as scikit-image's, and keeps its mean."""
+    x = phantom(64)
+    operator = CT((1, 64, 64), **settings)
+    error = (operator.inverse(operator.forward(x)) - x).square().mean().sqrt()
+    theta = np.arange(180.0)
+    theirs = iradon(radon(x[0, 0].numpy(), theta, circle=False), theta, circle=False)
+    assert error < 1.1 * np.sqrt(np.mean((theirs - x[0, 0].numpy()) ** 2))
+    assert operator.inverse(operator.forward(x)).mean() == pytest.approx(float(x.mean()), rel=0.01)
+
+
+def test_filters_order_noise():
+    """Softer windows let less noise through: ramp, Shepp-Logan, Hann, Hann cut at 0.641 (LoDoPaB)."""
+    noise = torch.randn(1, 1, 60, 47, generator=torch.Generator().manual_seed(0))
+    windows = [("ramp", 1.0), ("shepp-logan", 1.0), ("hann", 1.0), ("hann", 0.641)]
+    spread = [
+        float(CT((1, 32, 32), angles=60, filter=name, cutoff=cutoff).inverse(noise).std())
+        for name, cutoff in windows
+    ]
+    assert spread == sorted(spread, reverse=True)
+    assert len(set(spread)) == 4
+
+
+def test_gradient_is_the_adjoint():
+    """Unrolled networks train through the operator: its gradient is the adjoint."""
+    operator = CT((1, 8, 8), angles=5)
+    x = torch.rand(2, 1, 8, 8, requires_grad=True)
+    y = torch.rand(2, *operator.measurement_shape)
+    (operator.forward(x) * y).sum().backward()
+    torch.testing.assert_close(x.grad, operator.adjoint(y))
+
+
+def test_lodopab_geometry():
+    """1000 angles of a 362x362 image have the 513 bins of LoDoPaB-CT, without a matrix."""
+    operator = CT((1, 362, 362), angles=1000)
+    assert operator.measurement_shape == (1, 1000, 513)
+    assert not operator._projector(torch.zeros(1), 1).has_matrix
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"angles": 0}, "angles must be positive, not 0"),
+        ({"detectors": 0}, "detectors must be positive, not 0"),
+        ({"arc": 0.0}, "arc must be positive, not 0"),
+        ({"oversample": -1}, "oversample must be positive"),
+        ({"geometry": "fan", "source": 0.5}, "the source must be outside the image"),
+    ],
+)
+def test_bad_values(params, message):
+    """Values that make no scanner are refused with the value and the rule."""
+    with pytest.raises(ValueError, match=message):
+        CT((1, 16, 16), **params)
+
+
+def test_system_has_no_finer_grid():
+    """A reconstruction gets the coarse operator: with the fine one it would know the simulation."""
+    fine, coarse = CT((1, 16, 16), oversample=2), CT((1, 16, 16))
+    x = torch.rand(1, 1, 16, 16)
+    torch.testing.assert_close(fine.system.forward(x, None), coarse.forward(x))
+    assert (fine.forward(x) - coarse.forward(x)).norm() > 0.001 * coarse.forward(x).norm()
