@@ -288,12 +288,16 @@ def _source_of_module(point: EntryPoint | None) -> Path | None:
 
 
 def _first_docstring_line(path: Path) -> str:
-    """First docstring line of the last public class in a file, else of the file itself."""
+    """First docstring line of the last public class or function in a file, else of the file itself.
+
+    Classes that derive from something come before helpers that do not.
+    """
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (OSError, SyntaxError, ValueError):
         return ""
     nodes = [n for n in tree.body if isinstance(n, ast.ClassDef | ast.FunctionDef) and n.name[0] != "_"]
+    nodes.sort(key=lambda n: bool(getattr(n, "bases", None)))
     docs = [ast.get_docstring(n) for n in reversed(nodes)] + [ast.get_docstring(tree)]
     return next((d.splitlines()[0] for d in docs if d), "")
 

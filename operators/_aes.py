@@ -27,7 +27,8 @@ def secret(text: str | None, name: str, seed: int) -> bytes:
 
 def to_bytes(x: Tensor) -> Tensor:
     """Raw bytes of images: ``(B, C, H, W)`` float32 to ``(B, H, W, 4 C)`` uint8, little-endian."""
-    return x.permute(0, 2, 3, 1).contiguous().view(torch.uint8)
+    # A copy, not contiguous(): that keeps odd strides of axes of length 1, which view refuses.
+    return x.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format).view(torch.uint8)
 
 
 def from_bytes(raw: Tensor) -> Tensor:

@@ -15,8 +15,9 @@ class XorCtr(Operator):
 
     ``y = (bytes(x) XOR keystream) / 255``, over the raw float32 bytes. The image ``(C, H, W)`` is
     read as H x W x C little-endian float32 numbers; the 4 C ciphertext bytes of a pixel become the
-    channels of ``y``, ``(4 C, H, W)`` in [0, 1], in their order. With key and iv fixed the keystream is the
-    same for every image: it is generated once, and encryption is one XOR over the batch.
+    channels of ``y``, ``(4 C, H, W)`` in [0, 1], in their order. With key and iv fixed the
+    keystream is the same for every image: it is generated once, and encryption is one XOR over
+    the batch.
 
     ``inverse`` rounds to the nearest byte, decrypts and reinterprets; without noise it is exact.
 
