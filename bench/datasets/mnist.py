@@ -1,0 +1,49 @@
+"""MNIST, the dataset on which the paper's network learned nothing."""
+
+from pathlib import Path
+
+from torch import Tensor
+from torchvision.datasets import MNIST
+from torchvision.datasets.mnist import read_image_file
+
+from bench.datasets import Dataset, Splits
+from bench.datasets._download import fetched
+
+
+class Mnist(Dataset):
+    """MNIST: handwritten digits, 28x28, one channel; downloaded only with download=true.
+
+    Its own training and test images are kept apart as they come.
+
+    Args:
+        root: folder in which ``MNIST/raw`` lies, with the files unpacked, or into which they are
+            downloaded.
+        download: whether to download the files if they are not there.
+        train: at most this many of its 60,000 training images, the first ones.
+        test: at most this many of its 10,000 test images, the first ones.
+
+    Reference:
+        LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition, 1998.
+    """
+
+    def __init__(self, root: str = "data", download: bool = False, train: int = 60_000, test: int = 10_000):
+        for name, value in (("train", train), ("test", test)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, not {value}")
+        self.root = root
+        self.download = download
+        self.train = train
+        self.test = test
+
+    def load(self) -> Splits:
+        train, test = fetched("mnist", self.root, self.download, self._read)
+        return Splits(train=train[: self.train, None], test=test[: self.test, None])
+
+    def _read(self) -> tuple[Tensor, Tensor]:
+        if self.download:
+            MNIST(self.root, download=True)
+        raw = Path(self.root).expanduser() / "MNIST" / "raw"
+        return (
+            read_image_file(str(raw / "train-images-idx3-ubyte")),
+            read_image_file(str(raw / "t10k-images-idx3-ubyte")),
+        )
