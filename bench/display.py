@@ -97,10 +97,10 @@ def training_bar() -> Iterator[Bar]:
 
 
 def results_table(operator: str, records: Iterable[Record]) -> Table:
-    """One row per run on an operator: PSNR, SSIM, speeds, parameters, time."""
+    """One row per run on an operator: PSNR, SSIM, images per second, learned weights, time."""
     table = _table(operator)
     table.add_column("model", overflow="fold")
-    for name in ("PSNR/dB", "SSIM", "train img/s", "infer img/s", "parameters", "time/s"):
+    for name in ("PSNR/dB", "SSIM", "train im/s", "infer im/s", "weights", "time"):
         table.add_column(name, justify="right", no_wrap=True)
     for record in records:
         label = record.spec.model.label + (f" ({record.role})" if record.role != "model" else "")
@@ -115,8 +115,8 @@ def results_table(operator: str, records: Iterable[Record]) -> Table:
             f"{record.scores['ssim']:.3f}",
             number(timings.get("train_images_per_second")),
             number(timings.get("images_per_second")),
-            number(record.parameters) if record.parameters else "-",
-            f"{timings['total_seconds']:.1f}",
+            f"{record.parameters:,}" if record.parameters else "-",
+            duration(timings["total_seconds"]),
         )
     return table
 
@@ -140,6 +140,14 @@ def entries_table(title: str, entries: Iterable[Entry]) -> Table:
 def decibel(value: float) -> str:
     """A PSNR with two decimals; infinite values with their sign."""
     return f"{value:.2f}" if math.isfinite(value) else f"{value:+}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds below a minute, else minutes and seconds, else hours and minutes."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d} h"
 
 
 def number(value: float | None) -> str:

@@ -24,7 +24,9 @@ def evaluate(model: Model, problem: Problem) -> tuple[pd.DataFrame, str, dict[st
     Raises:
         BenchError: the model returned something else than one image per measurement.
     """
-    sha, rows, kept = sha256(), [], []
+    sha = sha256()
+    rows: list[Tensor] = []
+    kept: list[tuple[Tensor, Tensor, Tensor]] = []
     for y, x in problem.test_batches():
         sha.update(y.cpu().contiguous().numpy().data)
         image = model.reconstruct(y)
@@ -45,8 +47,10 @@ def save_samples(samples: Mapping[str, Tensor], scores: pd.DataFrame, title: str
 
     pictures = {k: _picture(v, stretch=k == "measurement") for k, v in samples.items()}
     save_file(pictures, folder / "samples.safetensors")
-    arrays = [pictures[k].numpy() for k in ("truth", "reconstruction", "measurement")]
-    figure = sheet(*arrays, title, scores["psnr"].to_numpy()[: len(arrays[0])])
+    truth, reconstruction, measurement = (
+        pictures[k].numpy() for k in ("truth", "reconstruction", "measurement")
+    )
+    figure = sheet(truth, reconstruction, measurement, title, scores["psnr"].to_list()[: len(truth)])
     figure.savefig(folder / "samples.png", dpi=120)
 
 

@@ -141,7 +141,7 @@ class Registry:
         """The one class (or function) that a module holds."""
         members = [v for k, v in vars(module).items() if not k.startswith("_")]
         own = [m for m in members if getattr(m, "__module__", None) == module.__name__]
-        found = [m for m in own if inspect.isclass(m) and issubclass(m, self._base_class)]
+        found: list[Any] = [m for m in own if inspect.isclass(m) and issubclass(m, self._base_class)]
         if not found and self.allow_function:
             found = [m for m in own if inspect.isfunction(m)]
         found = [m for m in found if not inspect.isabstract(m)] or found
@@ -156,7 +156,7 @@ class Registry:
     def _checked(self, found: Any, entry: Entry) -> Any:
         if inspect.isclass(found) and issubclass(found, self._base_class):
             if inspect.isabstract(found):
-                missing = ", ".join(sorted(found.__abstractmethods__))
+                missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
                 raise UsageError(f"{entry.origin}: {found.__name__} does not define {missing}.")
             return found
         if self.allow_function and inspect.isfunction(found):

@@ -96,7 +96,7 @@ class Trainer:
                 self.report(Progress(epoch, recipe.epochs, step, steps, value, last))
             seconds = time.perf_counter() - started
             quality = self.validate(module, problem)
-            lr, count = schedule.get_last_lr()[0], len(problem.train)
+            lr, count = float(schedule.get_last_lr()[0]), len(problem.train)
             history.append(Epoch(epoch, total / count, quality, lr, seconds, count))
             if quality > best[0]:
                 best = (quality, _copy(module))
