@@ -24,7 +24,8 @@ from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
 from bench.errors import UsageError
 
-HARNESS_PARAMETERS = frozenset({"self", "image_shape", "previous"})
+#: Parameters that the harness fills in; they cannot be set by a user.
+HARNESS_PARAMETERS = frozenset({"image_shape", "previous", "in_channels", "out_channels", "image_size"})
 
 
 @dataclass(frozen=True)

@@ -212,8 +212,6 @@ class Run:
         with writing(results, self.fingerprint) as folder:
             try:
                 record = self._complete(model, folder, report, started)
-            except UsageError:
-                raise
             except Exception as error:
                 record = self._draft(status="failed", error=_reason(error))
             (folder / "record.json").write_text(record.to_json(), encoding="utf-8")

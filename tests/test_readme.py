@@ -1,0 +1,37 @@
+"""What the README shows works as it stands there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import bench
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+def block(start: str) -> str:
+    """The Python block of the README that contains ``start``."""
+    return next(code for code in re.findall(r"```python\n(.*?)```", README, re.S) if start in code)
+
+
+def test_commands_stand_there():
+    """The two commands of the first five minutes are in the README, to the letter."""
+    for command in ("pip install . && bench run --operator xor_ctr --model unet", "pip install tox && tox"):
+        assert f"```sh\n{command}\n```" in README
+
+
+@pytest.mark.parametrize("model", ["unet:width=4", "attention_unet:width=4"])
+def test_operator_example(tmp_path, tiny, plugin, model):
+    """The example operator runs with networks, by its path, with a parameter, and in a chain."""
+    path = plugin("my_operator", block("class Posterise"))
+    record = bench.run(f"{path}:levels=2+noise:sigma=0.05", model, tiny, results=tmp_path, epochs=1)
+    assert record.status == "ok", record.error
+    assert record.spec.operator_label == "my_operator:levels=2+noise:sigma=0.05"
+
+
+def test_model_example(tmp_path, tiny, plugin):
+    """The example model trains."""
+    path = plugin("my_model", block("def my_model"))
+    record = bench.run("denoising", f"{path}:width=4", tiny, results=tmp_path, epochs=1)
+    assert record.status == "ok", record.error
