@@ -1,0 +1,139 @@
+"""Reading a results folder for the leaderboard: what cannot be trusted is left out and named."""
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bench.errors import BenchError, UsageError
+from bench.leaderboard.statistics import mean_scores
+from bench.record import Record, runs_folder
+
+SCORES = ("psnr", "ssim")
+ROLES = ("floor", "ceiling", "model")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The records of a results folder.
+
+    Attributes:
+        records: those that can be used, ordered by fingerprint.
+        skipped: one line for each folder that was left out: its name and the reason.
+    """
+
+    records: tuple[Record, ...]
+    skipped: tuple[str, ...]
+
+    def summary(self) -> str:
+        """One line that names what was left out and why; empty if nothing was."""
+        if not self.skipped:
+            return ""
+        count = len(self.skipped)
+        return f"skipped {count} record{'s' * (count > 1)}: {'; '.join(self.skipped)}"
+
+
+def load(results: Path) -> Loaded:
+    """Read all records of a results folder.
+
+    Raises:
+        UsageError: there is no such folder, or it holds no ``runs`` folder.
+    """
+    folder = runs_folder(results)
+    if not results.is_dir():
+        raise UsageError(f"there is no folder {results}; `bench run` makes one, --results names another")
+    if not folder.is_dir():
+        raise UsageError(f"{results} is no results folder: it has no folder called runs")
+    folders = sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != ".")
+    with ThreadPoolExecutor(4) as pool:
+        read = list(pool.map(_read_or_reason, folders))
+    records = tuple(r for r in read if isinstance(r, Record))
+    return Loaded(records, tuple(r for r in read if isinstance(r, str)))
+
+
+def _read_or_reason(folder: Path) -> Record | str:
+    try:
+        return read_checked(folder)
+    except BenchError as error:
+        where = f"{folder / 'record.json'}: "
+        return f"{folder.name} ({str(error).removeprefix(where)})"
+
+
+def read_checked(folder: Path) -> Record:
+    """Read one record and hold its parts against each other.
+
+    Raises:
+        BenchError: a part is missing, unreadable, of the wrong type, or contradicts another part.
+    """
+    record = Record.read(folder)
+    if reason := _wrong_form(record):
+        raise BenchError(reason)
+    if record.fingerprint != folder.name:
+        raise BenchError(f"holds run {record.fingerprint}: a copy under another name")
+    if record.status == "ok":
+        # Filled in here, once, much faster than pandas reads a small file.
+        record.__dict__["per_image"] = _per_image(record, folder / "scores.parquet")
+    return record
+
+
+def _wrong_form(record: Record) -> str:
+    """What is of the wrong type or impossible, in words; empty if all is well."""
+    problems = [
+        f"{name} is {type(getattr(record, name)).__name__}, not {kind.__name__}"
+        for name, kind in _FORM.items()
+        if not isinstance(getattr(record, name), kind)
+    ]
+    if not problems:
+        problems += [f"{k} is {v!r}" for k, v, known in _choices(record) if v not in known]
+        problems += [f"no {name} score" for name in _missing_scores(record)]
+    return "; ".join(problems)
+
+
+_FORM = {
+    "data": dict,
+    "settings": dict,
+    "provenance": dict,
+    "fingerprint": str,
+    "error": str,
+    "parameters": int,
+}
+
+
+def _choices(record: Record) -> list[tuple[str, Any, tuple[str, ...]]]:
+    return [("status", record.status, ("ok", "failed")), ("role", record.role, ROLES)]
+
+
+def _missing_scores(record: Record) -> list[str]:
+    return [n for n in SCORES if record.status == "ok" and math.isnan(record.scores.get(n, math.nan))]
+
+
+def _per_image(record: Record, path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise BenchError("scores.parquet is missing")
+    try:
+        with pq.ParquetFile(path) as file:
+            table = file.read(columns=list(SCORES))
+        columns = {name: table.column(name).to_numpy().astype(float) for name in SCORES}
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise BenchError(f"scores.parquet cannot be read ({error})") from error
+    _check_scores(record, columns)
+    return pd.DataFrame(columns, copy=False)
+
+
+def _check_scores(record: Record, columns: dict[str, Any]) -> None:
+    """Scores per image must be as many as the record says, and have the mean it says."""
+    count, expected = len(columns["psnr"]), record.data.get("test")
+    if count != expected or not count:
+        raise BenchError(f"scores.parquet has {count} images, record.json says {expected}")
+    for name, values in columns.items():
+        if np.isnan(values).any():
+            raise BenchError(f"scores.parquet has a {name} that is not a number")
+        mean, said = float(mean_scores(values[None])[0]), record.scores[name]
+        if mean != said and not math.isclose(mean, said, rel_tol=1e-6, abs_tol=1e-6):
+            raise BenchError(f"record.json says {name} {said:.4f}, its images' mean is {mean:.4f}: edited?")

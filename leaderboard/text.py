@@ -1,0 +1,48 @@
+"""Numbers as they are shown to people."""
+
+import math
+
+
+def number(value: float, digits: int = 2, sign: bool = False) -> str:
+    """Fixed digits; infinite values as ``+∞`` and ``−∞``, missing ones as an empty text."""
+    if value is None or math.isnan(value):
+        return ""
+    if math.isinf(value):
+        return "+∞" if value > 0 else "−∞"
+    text = f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
+    return text.replace("-", "−")
+
+
+def count(value: float) -> str:
+    """Three significant digits: ``1,240``, ``31.1 M``, ``0.42``; missing values as an empty text."""
+    if value is None or math.isnan(value):
+        return ""
+    for limit, unit in ((1e9, " G"), (1e6, " M")):
+        if abs(value) >= limit:
+            return f"{value / limit:.3g}{unit}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def seconds(value: float) -> str:
+    """A duration: ``0.4 s``, ``95 s``, ``12 min``, ``3.2 h``."""
+    if value is None or math.isnan(value):
+        return ""
+    if value < 120:
+        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+    return f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.1f} h"
+
+
+def interval(low: float, high: float, digits: int = 2) -> str:
+    """``[17.8, 18.2]``; empty where there is none."""
+    if math.isnan(low):
+        return ""
+    return f"[{number(low, digits)}, {number(high, digits)}]"
+
+
+def share(value: float) -> str:
+    """Way from floor to ceiling in percent, beyond either end as such."""
+    if value is None or math.isnan(value):
+        return ""
+    if value > 9.99:
+        return "> 999 %"
+    return f"{100 * max(value, -9.99):.0f} %".replace("-", "−")
