@@ -177,5 +177,43 @@ def list_names(
             console.print()
 
 
+@app.command()
+def leaderboard(
+    results: Results = Path("results"),
+    operator: Annotated[
+        str | None, typer.Option("--operator", "-o", help="Only this operator, as the table names it.")
+    ] = None,
+    form: Annotated[
+        str, typer.Option("--format", help="table; or csv, markdown, latex: printed, nothing is written.")
+    ] = "table",
+) -> None:
+    """Rank all recorded runs, print the table, and write it with plots beside the runs.
+
+    Examples:
+      bench leaderboard
+
+      bench leaderboard --format latex --operator xor_ctr
+    """
+    from bench.display import console, errors
+    from bench.leaderboard import export
+    from bench.leaderboard.publish import publish
+    from bench.leaderboard.table import board
+    from bench.leaderboard.terminal import tables
+
+    whole = board(results)
+    shown = whole.only(operator) if operator else whole
+    if whole.loaded.skipped:
+        errors.print(whole.loaded.summary(), style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if form != "table":
+        print(export.text(shown, form), end="")
+        return
+    for table in tables(shown):
+        console.print(table)
+    if not whole.records:
+        console.print(f"no runs in {results} yet; bench run records them", markup=False)
+    for path in publish(whole, results):
+        console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+
+
 if __name__ == "__main__":
     main()

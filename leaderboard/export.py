@@ -4,22 +4,13 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from bench.errors import UsageError
 from bench.leaderboard.groups import Entry
 from bench.leaderboard.ranking import Ranking, Standing
 from bench.leaderboard.table import Board
 from bench.leaderboard.text import count, interval, number, share
 
-HEADER = (
-    "rank",
-    "model",
-    "PSNR (dB)",
-    "95 % interval",
-    "SSIM",
-    "floor to ceiling",
-    "images/s",
-    "parameters",
-    "",
-)
+HEADER = ("rank", "model", "PSNR", "95 % interval", "SSIM", "to ceiling", "images/s", "weights", "")
 
 
 def write(board: Board, results: Path) -> list[Path]:
@@ -34,6 +25,19 @@ def write(board: Board, results: Path) -> list[Path]:
     paths[2].write_text(markdown(board.rankings), encoding="utf-8")
     paths[3].write_text(latex(board.rankings), encoding="utf-8")
     return paths
+
+
+def text(board: Board, form: str) -> str:
+    """The table as ``csv``, ``markdown`` or ``latex``.
+
+    Raises:
+        UsageError: another form was asked for.
+    """
+    if form == "csv":
+        return str(board.frame.to_csv(index=False))
+    if form in ("markdown", "latex"):
+        return {"markdown": markdown, "latex": latex}[form](board.rankings)
+    raise UsageError(f"unknown format {form!r}; choose table, csv, markdown or latex")
 
 
 def markdown(rankings: Iterable[Ranking]) -> str:

@@ -13,7 +13,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from bench.leaderboard.groups import Entry, Group
 from bench.leaderboard.table import Board
@@ -213,7 +213,7 @@ def _training_panel(axes: Axes, curves: Sequence[tuple[str, pd.DataFrame]], styl
     for label, history in curves:
         values = history.validation_psnr.replace([np.inf, -np.inf], np.nan)
         axes.plot(history.epoch, values, markersize=4.5, linewidth=1.6, **styles[label])
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("epoch")
 
 

@@ -52,8 +52,9 @@ def _bca(scores: Array) -> tuple[Array, Array]:
         return centre[:, 0], centre[:, 0]
     # float32 is enough for deviations from the mean, and twice as fast.
     means = deviation.astype(np.float32) @ (_weights(count) / np.float32(count))
-    below = (means < 0).mean(1) / 2 + (means <= 0).mean(1) / 2
     spread = (deviation**2).sum(1)
+    rounding = 1e-6 * np.sqrt(spread / count)[:, None]
+    below = (means < -rounding).mean(1) / 2 + (means <= rounding).mean(1) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
         acceleration = (deviation**3).sum(1) / (6 * spread**1.5)
         bias = special.ndtri(below)
@@ -61,7 +62,8 @@ def _bca(scores: Array) -> tuple[Array, Array]:
     means.sort(1)
     ends = [centre[:, 0] + _quantile(means, share) for share in shares]
     constant = spread <= (1e-12 * np.abs(centre[:, 0])) ** 2 * count
-    return tuple(np.where(constant, centre[:, 0], end) for end in ends)  # type: ignore[return-value]
+    low, high = (np.where(constant, centre[:, 0], end) for end in ends)
+    return low, high
 
 
 def _bca_share(bias: Array, acceleration: Array, z: float) -> Array:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.errors import UsageError
 from bench.leaderboard import statistics
 from bench.leaderboard.groups import Group, group
 from bench.leaderboard.loading import Loaded, load
@@ -75,6 +76,18 @@ class Board:
     def records(self) -> tuple[Record, ...]:
         """The records that could be used."""
         return self.loaded.records
+
+    def only(self, operator: str) -> "Board":
+        """The part of one operator, named as the table names it.
+
+        Raises:
+            UsageError: there are no runs of that operator; the message says of which there are.
+        """
+        rankings = tuple(r for r in self.rankings if r.group.operator == operator)
+        if not rankings:
+            there = ", ".join(dict.fromkeys(r.group.operator for r in self.rankings)) or "none"
+            raise UsageError(f"no recorded run of operator {operator!r}; operators with runs: {there}")
+        return Board(self.loaded, rankings, self.frame[self.frame.operator == operator])
 
 
 def board(results: str | Path = "results") -> Board:

@@ -25,7 +25,7 @@ def results(tmp_path: Path) -> Path:
 def make(results: Path) -> Make:
     """Writes one record; keywords: operator, model, dataset, seed, psnr, role, status, and parts."""
 
-    def write(  # noqa: PLR0913
+    def write(
         operator: str = "xor_ctr",
         model: str = "unet",
         psnr: object = 20.0,

@@ -1,0 +1,22 @@
+"""Everything that `bench leaderboard` writes beside the runs."""
+
+from pathlib import Path
+
+from bench.errors import UsageError
+from bench.leaderboard import export, plots
+from bench.leaderboard.table import Board
+
+
+def publish(board: Board, results: Path) -> list[Path]:
+    """Write the table as files and the plots; what was there is replaced.
+
+    Returns:
+        The paths of what was written, the plots last.
+
+    Raises:
+        UsageError: the folder cannot be written to.
+    """
+    try:
+        return [*export.write(board, results), *plots.write(board, results / "plots")]
+    except OSError as error:
+        raise UsageError(f"cannot write the leaderboard to {results}: {error.strerror or error}") from error

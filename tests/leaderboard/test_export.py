@@ -1,0 +1,67 @@
+"""Text forms of the table: right figures, escaped names."""
+
+import shutil
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.errors import UsageError
+from bench.leaderboard import export
+from bench.leaderboard.table import board
+
+
+@pytest.fixture
+def filled(make, results):
+    """Three models, two of them tied, one with a name full of markup."""
+    hard = np.random.default_rng(0).normal(18, 3, 60)
+    noise = np.random.default_rng(1).normal(0, 0.3, 60)
+    make(model="unet", psnr=hard)
+    make(model="a_b&c|<i>%", psnr=hard + noise - noise.mean() + 0.001)
+    make(model="inverse", psnr=np.full(60, np.inf))
+    return board(results)
+
+
+def test_markdown_marks_ties_and_escapes(filled):
+    """Shared ranks carry =, and a name cannot open a cell or a tag."""
+    text = export.markdown(filled.rankings)
+    assert "| 1= | a\\_b&amp;c\\|&lt;i&gt;% |" in text
+    assert "| ceiling | inverse | +∞ | [+∞, +∞] |" in text
+    assert "Smallest difference" in text
+
+
+def test_latex_is_booktabs_with_best_bold_and_ties_marked(filled):
+    """The best model is bold, the one tied with it has a dagger, special characters are escaped."""
+    text = export.latex(filled.rankings)
+    assert "\\toprule" in text
+    assert "a\\_b\\&c\\textbar{}\\textless{}i\\textgreater{}\\% & \\textbf{18" in text
+    assert "unet & 18" in text
+    assert text.count("\\textsuperscript{\\dag}") == 1
+    assert "$+\\infty$" in text
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
+def test_latex_compiles(filled, tmp_path):
+    """The table goes through LaTeX as it is."""
+    body = export.latex(filled.rankings)
+    head = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}"
+    (tmp_path / "t.tex").write_text(head + body + "\\end{document}")
+    subprocess.run(["pdflatex", "-halt-on-error", "t.tex"], cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_files_hold_the_same_table(filled, tmp_path):
+    """CSV and Parquet read back as the frame; infinities included."""
+    export.write(filled, tmp_path)
+    csv, parquet = (
+        pd.read_csv(tmp_path / "leaderboard.csv"),
+        pd.read_parquet(tmp_path / "leaderboard.parquet"),
+    )
+    assert list(csv.columns) == list(parquet.columns) == list(filled.frame.columns)
+    assert list(csv.psnr) == list(parquet.psnr) == list(filled.frame.psnr)
+
+
+def test_unknown_format_says_what_there_is(filled):
+    """A mistyped format is a usage error."""
+    with pytest.raises(UsageError, match="choose table, csv, markdown or latex"):
+        export.text(filled, "latx")
