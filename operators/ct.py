@@ -2,7 +2,6 @@
 
 import math
 from copy import copy
-from functools import partial
 from typing import Literal
 
 import torch
@@ -10,8 +9,9 @@ from torch import Tensor
 
 from bench.operators import Operator
 from bench.operators._beams import Geometry
+from bench.operators._checks import positive
 from bench.operators._projector import Projector
-from bench.operators._resample import resample, resampling
+from bench.operators._resample import cast, resample, resampling
 
 #: LoDoPaB-CT: largest attenuation 81.35858 / m over an image side of 0.26 m.
 LODOPAB = 81.35858 * 0.26
@@ -39,7 +39,7 @@ class CT(Operator):
             that covers the image from every side.
         arc: degrees; less than the default of 180 (fan beam: 360) is a limited angle.
         geometry: ``parallel`` or ``fan`` (flat detector).
-        width: width of a bin on the detector in pixels; default: the detector covers the image.
+        detector_width: width of a bin on the detector, in pixels; default: the detector covers the image.
         source: from the source to the centre, in image sides; fan beam only.
         detector: from the centre to the detector, in image sides; fan beam only.
         oversample: measurements are simulated on a grid this many times as fine (bicubic), while
@@ -63,7 +63,7 @@ class CT(Operator):
         detectors: int | None = None,
         arc: float | None = None,
         geometry: Literal["parallel", "fan"] = "parallel",
-        width: float | None = None,
+        detector_width: float | None = None,
         source: float = 595 / 260,
         detector: float = 490.6 / 260,
         oversample: int = 1,
@@ -77,8 +77,8 @@ class CT(Operator):
         fan = geometry == "fan"
         arc = (360.0 if fan else 180.0) if arc is None else arc
         sizes = {"angles": angles, "oversample": oversample, "detectors": detectors}
-        lengths = {"arc": arc, "width": width, "cutoff": cutoff, "attenuation": attenuation}
-        _positive(**sizes, **lengths)
+        lengths = {"arc": arc, "detector_width": detector_width, "cutoff": cutoff, "attenuation": attenuation}
+        positive(**sizes, **lengths)
         nearest = math.hypot(rows, columns) / 2 / self.side
         if fan and (source <= nearest or detector < 0):
             raise ValueError(
@@ -90,7 +90,7 @@ class CT(Operator):
         self.step = math.radians(arc) / angles
         distances = (source * self.side, detector * self.side) if fan else ()
         views = tuple(a * self.step for a in range(angles))
-        self.geometry = Geometry.covering((rows, columns), views, detectors, width, *distances)
+        self.geometry = Geometry.covering((rows, columns), views, detectors, detector_width, *distances)
         self._projectors: dict[tuple[int, torch.dtype, torch.device], Projector] = {}
 
     @property
@@ -169,18 +169,10 @@ class CT(Operator):
     def _finer(self, like: Tensor) -> tuple[Tensor, Tensor]:
         """Matrices that resample rows and columns to the finer grid."""
         rows, columns = (
-            self.constant(
-                f"finer {size} {like.dtype}",
-                like.device,
-                partial(resampling, size, size * self.oversample, like.dtype),
-            )
+            self.constant(f"finer {size} {like.dtype}", like.device, cast(self._upsampling, size, like.dtype))
             for size in self.image_shape[1:]
         )
         return rows, columns
 
-
-def _positive(**values: float | None) -> None:
-    """Raise a ValueError for the values that are given and not positive."""
-    for name, value in values.items():
-        if value is not None and not value > 0:
-            raise ValueError(f"{name} must be positive, not {value}")
+    def _upsampling(self, size: int) -> Tensor:
+        return resampling(size, size * self.oversample)

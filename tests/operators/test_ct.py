@@ -14,7 +14,7 @@ from bench.operators.ct import CT
 SETTINGS = [
     {},
     {"angles": 7, "detectors": 11},
-    {"angles": 5, "arc": 60.0, "width": 1.7},
+    {"angles": 5, "arc": 60.0, "detector_width": 1.7},
     {"angles": 9, "oversample": 2},
     {"angles": 9, "geometry": "fan"},
     {"angles": 9, "geometry": "fan", "source": 1.0, "detector": 0.0, "oversample": 2},
@@ -55,7 +55,7 @@ def test_without_a_matrix(settings):
 def test_projection_at_right_angles():
     """At 0 and 90 degrees a projection is the sum of columns and of rows, by definition."""
     x = torch.rand(1, 1, 9, 9)
-    y = CT((1, 9, 9), angles=2, detectors=9, width=1.0).forward(x)[0, 0] * 9
+    y = CT((1, 9, 9), angles=2, detectors=9, detector_width=1.0).forward(x)[0, 0] * 9
     torch.testing.assert_close(y[0], x[0, 0].sum(0))
     torch.testing.assert_close(y[1], x[0, 0].sum(1).flip(0))
 
@@ -64,7 +64,7 @@ def test_projection_at_right_angles():
 def test_one_pixel_casts_a_trapezoid(angle):
     """A unit square's chord: 1 / max(|cos|, |sin|) up to its shoulder, then falling linearly."""
     fine = 0.001
-    operator = CT((1, 1, 1), angles=2, arc=2 * math.degrees(angle), detectors=1501, width=fine)
+    operator = CT((1, 1, 1), angles=2, arc=2 * math.degrees(angle), detectors=1501, detector_width=fine)
     y = operator.forward(torch.ones(1, 1, 1, 1, dtype=torch.float64))[0, 0, 1]
     s = ((torch.arange(1501) - 750) * fine).abs().double()
     cos, sin = abs(math.cos(angle)), abs(math.sin(angle))

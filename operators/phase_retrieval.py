@@ -1,0 +1,43 @@
+"""Phase retrieval."""
+
+import torch
+from torch import Tensor
+
+from bench.operators import Operator
+
+
+class PhaseRetrieval(Operator):
+    """Phase retrieval: the magnitude of the oversampled Fourier transform, its phase is lost.
+
+    ``y = |F P x|``: each channel is padded with zeros to ``oversample`` times its size, F is
+    unitary; x (B, C, H, W), y (B, C, s H, s W), the zero frequency in the corner. Image, mirrored
+    and shifted image have the same measurement; no closed form undoes it.
+
+    A network sees the autocorrelation ``F^-1 y^2`` in two images per channel: lags (i, j) of
+    0 <= i < H with 0 <= j < W, and with -W <= j < 0. The other lags mirror these, so nothing is lost.
+
+    The default oversampling by 2 is DPS's, whose noise is ``+noise:sigma=0.05``.
+
+    Args:
+        image_shape: ``(C, H, W)``.
+        oversample: size of the transform over the size of the image, at least 2.
+
+    Raises:
+        ValueError: oversample is below 2: the autocorrelation would overlap itself.
+    """
+
+    def __init__(self, image_shape: tuple[int, ...], oversample: int = 2):
+        super().__init__(image_shape)
+        if oversample < 2:
+            raise ValueError(f"oversample must be at least 2, not {oversample}")
+        self.oversample = oversample
+
+    def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        size = [n * self.oversample for n in x.shape[-2:]]
+        magnitude: Tensor = torch.fft.fft2(x, s=size, norm="ortho").abs()
+        return magnitude
+
+    def as_image(self, y: Tensor) -> Tensor:
+        height, width = self.image_shape[-2:]
+        lags = torch.fft.ifft2(y**2, norm="ortho").real[..., :height, :]
+        return torch.cat([lags[..., :width], lags[..., -width:]], 1)
