@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from bench import __version__
-from bench.errors import BenchError
+from bench.errors import BenchError, Interrupted
 
 if TYPE_CHECKING:
     from bench.runner import Run
@@ -32,8 +32,6 @@ def main() -> None:
         app()
     except BenchError as error:
         _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _fail("interrupted. What was finished is recorded; the same command goes on with the rest.", 130)
 
 
 def _fail(message: str, code: int) -> None:
@@ -138,9 +136,15 @@ def _carry_out(runs: list["Run"], results: Path, force: bool, jobs: int) -> None
     if done:
         console.print(f"{len(done)} of {len(runs)} runs are already recorded (--force runs them again)")
     records = []
-    with training_bar() as bar, workers(jobs) as executor:
-        for _, record in sweep(runs, results, force=force, report=bar.step, executor=executor):
-            records.append(record)
+    try:
+        with training_bar() as bar, workers(jobs) as executor:
+            for _, record in sweep(runs, results, force=force, report=bar.step, executor=executor):
+                records.append(record)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"interrupted. {len(records)} of {len(runs)} runs are recorded; "
+            "the same command goes on with the rest."
+        ) from None
     for operator in dict.fromkeys(record.spec.operator_label for record in records):
         console.print()
         console.print(results_table(operator, (r for r in records if r.spec.operator_label == operator)))

@@ -15,3 +15,9 @@ class UsageError(BenchError):
 
 class MismatchError(UsageError):
     """An operator and a model that do not fit together."""
+
+
+class Interrupted(BenchError):
+    """Ctrl-C; the command line exits with code 130, as a shell would."""
+
+    exit_code = 130

@@ -3,6 +3,8 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.errors import UsageError
+
 
 class Padded(nn.Module):
     """A network on images padded (by replication) to a multiple of ``multiple``, then cropped back."""
@@ -25,12 +27,12 @@ def padded(network: nn.Module, levels: int, image_size: tuple[int, int], name: s
     """``network``, which halves the image ``levels`` times, for images of ``image_size``.
 
     Raises:
-        ValueError: the image is smaller than ``2 ** levels`` pixels, which leaves nothing at the bottom.
+        UsageError: the image is smaller than ``2 ** levels`` pixels, which leaves nothing at the bottom.
     """
     multiple = 2**levels
     if min(image_size) < multiple:
         size = "x".join(map(str, image_size))
-        raise ValueError(
+        raise UsageError(
             f"{name} halves the image {levels} times and needs {multiple}x{multiple} pixels; "
             f"these images have {size}"
         )
