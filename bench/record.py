@@ -9,22 +9,24 @@
 Reading needs no torch. JSON is strict: infinite numbers are the strings "Infinity", "-Infinity".
 """
 
+import errno
 import json
 import math
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from bench.errors import BenchError, UsageError
-from bench.spec import RunSpec
+from bench.spec import UNKNOWN_REFUSED, RunSpec
 
 SCHEMA = 1
 
@@ -51,6 +53,8 @@ class Record:
         schema: version of this form.
         folder: where it was read from; not written.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = UNKNOWN_REFUSED
 
     fingerprint: str
     spec: RunSpec
@@ -97,14 +101,19 @@ class Record:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content["schema"] > SCHEMA:
                 raise BenchError(f"{path}: schema {content['schema']} is newer than this version's {SCHEMA}")
-            content["spec"] = RunSpec.from_json(content["spec"])
-            for part in ("scores", "timings"):
-                content[part] = {k: float(v) for k, v in content[part].items()}
-            return cls(**content, folder=folder)
-        except BenchError:
-            raise
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            return replace(_checked().validate_python(content), folder=folder)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise BenchError(f"{path}: not a run record ({place}: {first['msg']})") from error
+        except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
             raise BenchError(f"{path}: not a run record ({type(error).__name__}: {error})") from error
+
+
+@cache
+def _checked() -> TypeAdapter[Record]:
+    """What checks the types of a record that was read, those of its spec included."""
+    return TypeAdapter(Record)
 
 
 def runs_folder(results: Path) -> Path:
@@ -148,14 +157,19 @@ def writing(results: Path, fingerprint: str) -> Iterator[Path]:
 
 def _replace(draft: Path, final: Path) -> None:
     """Rename ``draft`` to ``final``; a folder already there is moved away first, then removed."""
-    try:
-        os.rename(draft, final)
-    except OSError:
-        if not final.is_dir():
-            raise
-        old = Path(tempfile.mkdtemp(prefix=f".{final.name}-old-", dir=final.parent))
-        os.rename(final, old / "run")
-        os.rename(draft, final)
+    moved: list[Path] = []
+    while True:
+        try:
+            os.rename(draft, final)
+            break
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        moved.append(Path(tempfile.mkdtemp(prefix=f".{final.name}-old-", dir=final.parent)))
+        # Another writer may have moved it away, or may come first again: then all is tried again.
+        with suppress(FileNotFoundError):
+            os.rename(final, moved[-1] / "run")
+    for old in moved:
         shutil.rmtree(old, ignore_errors=True)
 
 

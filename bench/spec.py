@@ -10,10 +10,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict
 
 from bench.errors import UsageError
 from bench.registry import Registry, check_parameters, is_path, without_defaults
+
+#: How records are read: a field of another version is an error, not lost.
+UNKNOWN_REFUSED = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,8 @@ class Component:
 
     Text form: ``name`` or ``name:key=value,key=value``; the name may be a path to a ``.py`` file.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = UNKNOWN_REFUSED
 
     name: str
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -123,6 +130,8 @@ class Recipe:
         augment: whether images are mirrored at random.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = UNKNOWN_REFUSED
+
     epochs: int = 8
     batch_size: int = 32
     lr: float = 4e-3
@@ -176,6 +185,8 @@ class RunSpec:
         recipe: how the model is trained; None for models without training.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = UNKNOWN_REFUSED
+
     operator: tuple[Component, ...]
     model: Component
     dataset: Component
@@ -204,20 +215,8 @@ class RunSpec:
         return " ".join(words)
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dictionary; :meth:`from_json` reads it."""
+        """A plain dictionary, as records hold it."""
         return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "RunSpec":
-        """The spec that :meth:`to_json` wrote."""
-        return cls(
-            operator=tuple(Component(**part) for part in data["operator"]),
-            model=Component(**data["model"]),
-            dataset=Component(**data["dataset"]),
-            seed=data["seed"],
-            device=data["device"],
-            recipe=Recipe(**data["recipe"]) if data["recipe"] else None,
-        )
 
     def fingerprint(self, dataset_digest: str, sources: Sequence[str]) -> str:
         """16 hexadecimal digits over all that can change the scores.
