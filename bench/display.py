@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from bench.record import Record
@@ -69,9 +69,9 @@ class Bar:
 
     def step(self, run: "Run", step: "Step") -> None:
         """Show one training step."""
-        text = f"epoch {step.epoch}/{step.epochs}  loss {step.loss:.4f}"
+        text = f"epoch {step.epoch}/{step.epochs} loss {step.loss:.4f}"
         if math.isfinite(step.validation_psnr):
-            text += f"  validation {step.validation_psnr:.2f} dB"
+            text += f" val {step.validation_psnr:.2f} dB"
         done = (step.epoch - 1) * step.steps + step.step
         if id(run) not in self.tasks:
             label = escape(f"{run.spec.operator_label} {run.spec.model.label}")
@@ -86,11 +86,10 @@ def training_bar() -> Iterator[Bar]:
     """A live progress bar, one line per model that trains."""
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=10),
         TextColumn("{task.fields[text]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
         TimeRemainingColumn(),
+        TextColumn("left"),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         yield Bar(progress)

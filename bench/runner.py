@@ -1,7 +1,9 @@
 """One run, from spec to record."""
 
+import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -211,7 +213,8 @@ class Run:
         model, started = self.model, time.perf_counter()
         with writing(results, self.fingerprint) as folder:
             try:
-                record = self._complete(model, folder, report, started)
+                with deterministic(self.problem.device):
+                    record = self._complete(model, folder, report, started)
             except Exception as error:
                 record = self._draft(status="failed", error=_reason(error))
             (folder / "record.json").write_text(record.to_json(), encoding="utf-8")
@@ -221,8 +224,7 @@ class Run:
         self, model: Model, folder: Path, report: Callable[[Progress], None], started: float
     ) -> Record:
         device = self.problem.device
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
+        timing.reset_peak_memory(device)
         history = self._fit(model, report)
         trained = time.perf_counter() - started
         scores, digest, samples = evaluate(model, self.problem)
@@ -265,6 +267,21 @@ class Run:
             provenance=provenance.collect(problem.device),
             **content,
         )
+
+
+@contextmanager
+def deterministic(device: torch.device) -> Iterator[None]:
+    """The same scores from the same spec, on a GPU too; torch warns of the few operations that cannot."""
+    if device.type != "cuda":
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 def fitting_operators(model: Model, image_shape: tuple[int, ...]) -> str:
