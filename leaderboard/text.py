@@ -3,7 +3,7 @@
 import math
 
 
-def number(value: float, digits: int = 2, sign: bool = False) -> str:
+def number(value: float | None, digits: int = 2, sign: bool = False) -> str:
     """Fixed digits; infinite values as ``+∞`` and ``−∞``, missing ones as an empty text."""
     if value is None or math.isnan(value):
         return ""
@@ -13,7 +13,7 @@ def number(value: float, digits: int = 2, sign: bool = False) -> str:
     return text.replace("-", "−")
 
 
-def count(value: float) -> str:
+def count(value: float | None) -> str:
     """Three significant digits: ``1,240``, ``31.1 M``, ``0.42``; missing values as an empty text."""
     if value is None or math.isnan(value):
         return ""
@@ -23,7 +23,7 @@ def count(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def seconds(value: float) -> str:
+def seconds(value: float | None) -> str:
     """A duration: ``0.4 s``, ``95 s``, ``12 min``, ``3.2 h``."""
     if value is None or math.isnan(value):
         return ""
@@ -39,7 +39,7 @@ def interval(low: float, high: float, digits: int = 2) -> str:
     return f"[{number(low, digits)}, {number(high, digits)}]"
 
 
-def share(value: float) -> str:
+def share(value: float | None) -> str:
     """Way from floor to ceiling in percent, beyond either end as such."""
     if value is None or math.isnan(value):
         return ""
