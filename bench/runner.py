@@ -170,11 +170,7 @@ class Run:
         Raises:
             MismatchError: model and operator do not fit together.
         """
-        thing = registry.models.load(self.spec.model.name)
-        if isinstance(thing, type):
-            model: Model = self.spec.model.build(registry.models, seed=self.spec.seed)
-        else:
-            model = FunctionModel(thing, **self.spec.model.params)
+        model = build_model(self.spec.model, self.spec.seed)
         if reason := model.fits(self.problem.operator):
             raise MismatchError(
                 f"{self.spec.model.label} does not work with {self.spec.operator_label}: {reason}. "
@@ -282,6 +278,15 @@ def deterministic(device: torch.device) -> Iterator[None]:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
+
+
+def build_model(component: Component, seed: int) -> Model:
+    """The model that a component names, a plain function too, not yet fitted."""
+    thing = registry.models.load(component.name)
+    if isinstance(thing, type):
+        model: Model = component.build(registry.models, seed=seed)
+        return model
+    return FunctionModel(thing, **component.params)
 
 
 def fitting_operators(model: Model, image_shape: tuple[int, ...]) -> str:
