@@ -182,6 +182,32 @@ def list_names(
 
 
 @app.command()
+def check(
+    names: Annotated[
+        list[str], typer.Argument(help="Operators or models: name:key=value, a+b, or a .py file.")
+    ],
+) -> None:
+    """Hold operators and models to their contract, yours too; exit code 1 if one breaks a rule.
+
+    Examples:
+      bench check ct unet
+
+      bench check ./my_operator.py:strength=3
+    """
+    from bench.display import checks_table, console
+    from bench.testing import check as checked
+
+    failed = []
+    for name in names:
+        checks = checked(name)
+        failed += [check for check in checks if not check.passed]
+        console.print(checks_table(name, checks))
+        console.print()
+    if failed:
+        raise BenchError(f"{len(failed)} {'rule is' if len(failed) == 1 else 'rules are'} broken")
+
+
+@app.command()
 def leaderboard(
     results: Results = Path("results"),
     operator: Annotated[

@@ -16,6 +16,7 @@ from bench.registry import Entry
 
 if TYPE_CHECKING:
     from bench.runner import Run
+    from bench.testing import Check
     from bench.training import Progress as Step
 
 console = Console()
@@ -133,6 +134,18 @@ def entries_table(title: str, entries: Iterable[Entry]) -> Table:
     for entry in entries:
         origin = f" [dim]{escape(entry.origin)}[/]" if entry.entry_point else ""
         table.add_row(escape(entry.name), escape(entry.summary) + origin)
+    return table
+
+
+def checks_table(subject: str, checks: Iterable["Check"]) -> Table:
+    """One row per rule of a contract: a tick, or a cross with the failing figure."""
+    table = _table(subject)
+    table.add_column(no_wrap=True)
+    table.add_column("rule")
+    table.add_column("figure", overflow="fold")
+    for check in checks:
+        mark, style = ("[green]✓[/]", "") if check.passed else ("[red]✗[/]", "red")
+        table.add_row(mark, escape(check.rule), escape(check.figure), style=style)
     return table
 
 

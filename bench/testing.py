@@ -169,7 +169,8 @@ def _over(subject: str, text: str, rule: Callable[[Any], Figure], cases: Mapping
             return Check(subject, text, False, f"{name}: {reason}")
     numbers = [figure for figure in figures if isinstance(figure, float)]
     words = [figure for figure in figures if isinstance(figure, str)]
-    return Check(subject, text, True, f"{max(numbers):.1e}" if numbers else words[0] if words else "")
+    shown = f"{max(numbers):.1e}" if any(numbers) else "0" if numbers else words[0] if words else ""
+    return Check(subject, text, True, shown)
 
 
 @contextmanager

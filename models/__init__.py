@@ -106,8 +106,10 @@ class NetworkModel(Model):
         return {k: v.contiguous() for k, v in self.module.state_dict().items()}
 
     def restore(self, problem: Problem, state: Mapping[str, Tensor]) -> None:
-        self.module = self.build(problem).to(problem.device)
-        self.module.load_state_dict(dict(state))
+        # In the layout that the trainer works in: another one sums in another order.
+        module = self.build(problem).to(problem.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        module.load_state_dict(dict(state))
+        self.module = module
 
 
 class OnImages(nn.Module):
