@@ -152,7 +152,10 @@ class Registry:
         if self.allow_function:
             wanted += " or one function that returns a torch.nn.Module"
         held = "none" if not found else f"{len(found)} ({', '.join(m.__name__ for m in found)})"
-        raise UsageError(f"{entry.origin}: a {self.kind} file holds {wanted}; found {held}.")
+        raise UsageError(
+            f"{entry.origin}: {self._a_kind} file holds {wanted}; found {held}. "
+            "Names that begin with _ do not count."
+        )
 
     def _checked(self, found: Any, entry: Entry) -> Any:
         if inspect.isclass(found) and issubclass(found, self._base_class):
@@ -162,7 +165,11 @@ class Registry:
             return found
         if self.allow_function and inspect.isfunction(found):
             return found
-        raise UsageError(f"{entry.origin}: {found!r} is not a {self.kind}.")
+        raise UsageError(f"{entry.origin}: {found!r} is not {self._a_kind}.")
+
+    @property
+    def _a_kind(self) -> str:
+        return f"{'an' if self.kind[0] in 'aeiou' else 'a'} {self.kind}"
 
     @cached_property
     def _base_class(self) -> type:

@@ -4,6 +4,7 @@ import ast
 import hashlib
 import inspect
 import json
+import math
 import re
 import shlex
 import sys
@@ -38,7 +39,7 @@ class Component:
         """Read ``name:key=value,key=value``.
 
         Raises:
-            UsageError: the text is empty, or a parameter has no ``=``.
+            UsageError: the text is empty, or a parameter has no ``=`` or is given twice.
         """
         name, _, rest = text.strip().partition(":")
         if not name:
@@ -48,6 +49,8 @@ class Component:
             key, equals, value = item.partition("=")
             if not equals or not key:
                 raise UsageError(f"{text!r}: {item!r} is not key=value")
+            if key.strip() in params:
+                raise UsageError(f"{text!r}: {key.strip()} is given twice")
             params[key.strip()] = value.strip()
         return cls(name, params)
 
@@ -146,11 +149,14 @@ class Recipe:
     augment: bool = False
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("patience", 0), ("clip", 0), ("ema", 0)):
-            if getattr(self, name) < least:
-                raise UsageError(f"{name} must be at least {least}, not {getattr(self, name)}")
-        if self.lr <= 0:
-            raise UsageError(f"lr must be positive, not {self.lr}")
+        least = {"epochs": 1, "batch_size": 1, "patience": 0, "weight_decay": 0, "clip": 0, "ema": 0}
+        for name, bound in least.items():
+            if not bound <= getattr(self, name) < math.inf:
+                raise UsageError(f"{name} must be a number of at least {bound}, not {getattr(self, name)}")
+        if self.ema >= 1:
+            raise UsageError(f"ema must be below 1, not {self.ema}")
+        if not 0 < self.lr < math.inf:
+            raise UsageError(f"lr must be a positive number, not {self.lr}")
 
 
 @dataclass(frozen=True)

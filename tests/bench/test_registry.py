@@ -1,0 +1,307 @@
+"""Names: where they are found, what is imported, and what is said when something is wrong."""
+
+import subprocess
+import sys
+import textwrap
+from importlib.metadata import EntryPoint
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import registry
+from bench.errors import UsageError
+from bench.registry import Registry, check_parameters, is_path, without_defaults
+
+OPERATOR = '''
+from bench import Operator
+
+class {name}(Operator):
+    """{summary}"""
+    def forward(self, x, generator):
+        return x
+'''
+
+
+def operator(path, name="Mine", summary="An operator."):
+    """A file with one operator."""
+    path.write_text(OPERATOR.format(name=name, summary=summary))
+    return path
+
+
+@pytest.fixture
+def room(tmp_path, monkeypatch):
+    """A registry of operators with a room of its own, and without plug-ins."""
+    folder = tmp_path / "a_room_of_tests"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("bench.registry.entry_points", lambda group: [])
+    made = Registry("operator", "a_room_of_tests", "bench.operators:Operator")
+    yield made
+    for name in [name for name in sys.modules if name.startswith("a_room_of_tests")]:
+        del sys.modules[name]
+
+
+def plug_in(monkeypatch, name, value, group="a_room_of_tests"):
+    """Pretend that a package with this entry point is installed."""
+    point = EntryPoint(name, value, group)
+    monkeypatch.setattr("bench.registry.entry_points", lambda group: [point])
+
+
+def test_names_are_file_names(room):
+    """Every public file of the room is a name, with the first line of its docstring."""
+    operator(room.room / "first.py", summary="One line.\n\n    More.")
+    operator(room.room / "_private.py")
+    (room.room / "notes.txt").write_text("mine")
+    assert {name: entry.summary for name, entry in room.entries().items()} == {"first": "One line."}
+
+
+def test_listing_imports_nothing(room):
+    """A file that cannot even be imported is listed; nothing is run to list it."""
+    (room.room / "bad.py").write_text("raise RuntimeError\n")
+    (room.room / "worse.py").write_text("def (\n")
+    assert [entry.summary for entry in room.entries().values()] == ["", ""]
+
+
+def test_bench_itself_lists_without_torch():
+    """``bench list`` answers at once: names and summaries of all rooms, and torch is not imported."""
+    code = """
+        import sys
+        from bench import registry
+        for room in (registry.operators, registry.models, registry.datasets):
+            for entry in room.entries().values():
+                assert entry.summary, entry
+        assert "torch" not in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+
+
+def test_a_name_of_the_room(room):
+    """It is imported as a module of the room's package."""
+    operator(room.room / "first.py", "First")
+    assert room.load("first").__name__ == "First"
+    assert "a_room_of_tests.first" in sys.modules
+
+
+def test_a_path(room, tmp_path, monkeypatch):
+    """A file anywhere, absolute or relative, is a name too."""
+    operator(tmp_path / "mine.py", "Mine")
+    monkeypatch.chdir(tmp_path)
+    for path in (str(tmp_path / "mine.py"), "./mine.py", "mine.py"):
+        assert room.load(path).__name__ == "Mine"
+
+
+def test_a_path_is_loaded_once_until_it_changes(room, tmp_path):
+    """Two uses of a file share its class; an edited file is read again."""
+    path = str(operator(tmp_path / "mine.py", "Before"))
+    assert room.load(path) is room.load(path)
+    operator(tmp_path / "mine.py", "After")
+    assert room.load(path).__name__ == "After"
+
+
+def test_a_missing_file(room):
+    """The message names the file, not an unknown operator."""
+    with pytest.raises(UsageError, match=r"no such operator file: \./none\.py"):
+        room.load("./none.py")
+
+
+@pytest.mark.parametrize(
+    ("name", "path"), [("xor_ctr", False), ("my.py", True), ("./my", True), ("a/b", True), ("~/x.py", True)]
+)
+def test_what_is_a_path(name, path):
+    """A name is a file if it says so: by its ending or by a folder in it."""
+    assert is_path(name) is path
+
+
+def test_an_unknown_name(room):
+    """What is near, what there is, and that a path would do."""
+    operator(room.room / "deblurring.py")
+    operator(room.room / "ct.py")
+    with pytest.raises(
+        UsageError, match=r"unknown operator 'debluring'\. Did you mean deblurring\?"
+    ) as caught:
+        room.load("debluring")
+    assert "There are: ct, deblurring; or give the path of a .py file." in str(caught.value)
+
+
+TWO = OPERATOR.format(name="A", summary="") + OPERATOR.format(name="B", summary="")
+BAD_FILES = {
+    "none": ("x = 1", "an operator file holds one class derived from bench.Operator; found none"),
+    "empty": ("", "found none"),
+    "two": (
+        OPERATOR.format(name="A", summary="") + OPERATOR.format(name="B", summary=""),
+        r"found 2 \(A, B\)",
+    ),
+    "only imported": ("from bench import Operator", "found none"),
+    "abstract": ("from bench import Operator\nclass A(Operator):\n    pass", "A does not define forward"),
+    "raises": ("x = 1\nx / 0", r"bad\.py, line 2: raised ZeroDivisionError on import: division by zero"),
+    "raises inside": ("def f():\n    raise KeyError('k')\n\nf()", r"line 2: raised KeyError on import: 'k'"),
+    "syntax": ("x = 1\ndef (", r"bad\.py, line 2: raised SyntaxError"),
+    "exits": ("import sys\nsys.exit(3)", "line 2: raised SystemExit on import: 3"),
+    "missing package": ("import a_package_that_is_not_there", "line 1: raised ModuleNotFoundError"),
+    "binary": (b"\x00\xff\xfe", r"bad\.py.*: raised \w+ on import"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), BAD_FILES.values(), ids=BAD_FILES.keys())
+@pytest.mark.parametrize("inside", [True, False], ids=["room", "path"])
+def test_a_file_that_cannot_be_used(room, tmp_path, content, message, inside):
+    """Each failure is one message with the file and, where there is one, the line."""
+    path = (room.room if inside else tmp_path) / "bad.py"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(UsageError, match=message):
+        room.load("bad" if inside else str(path))
+
+
+def test_a_failed_import_may_be_mended(room, tmp_path):
+    """After an error, the corrected file is loaded in the same process."""
+    path = tmp_path / "mine.py"
+    path.write_text("1 / 0")
+    with pytest.raises(UsageError):
+        room.load(str(path))
+    operator(path)
+    assert room.load(str(path)).__name__ == "Mine"
+
+
+def test_helpers_beside_the_operator(room, tmp_path):
+    """Private classes, functions and an own abstract base do not count as second operators."""
+    operator(tmp_path / "mine.py", "Mine")
+    with (tmp_path / "mine.py").open("a") as file:
+        file.write("class _Helper(Mine):\n    pass\n\ndef helper():\n    pass\n")
+        file.write("from bench.operators import Operator\nclass Base(Operator):\n    pass\n")
+    assert room.load(str(tmp_path / "mine.py")).__name__ == "Mine"
+
+
+def test_an_entry_point(room, tmp_path, monkeypatch):
+    """A plug-in's class, or its module with one class, is found by the name it registers."""
+    operator(tmp_path / "a_room_of_tests_plugin.py", "Theirs", "From a plug-in.")
+    for value in ("a_room_of_tests_plugin:Theirs", "a_room_of_tests_plugin"):
+        plug_in(monkeypatch, "theirs", value)
+        assert room.load("theirs").__name__ == "Theirs"
+        assert room.entries()["theirs"].summary == "From a plug-in."
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("a_package_that_is_not_there:X", "raised ModuleNotFoundError"),
+        ("json:Missing", "raised AttributeError"),
+        ("json:dumps", "is not an operator"),
+        ("json", "found none"),
+    ],
+)
+def test_a_broken_entry_point(room, monkeypatch, value, message):
+    """A broken plug-in is listed, and named when it is used; the others work."""
+    operator(room.room / "first.py", "First")
+    plug_in(monkeypatch, "theirs", value)
+    assert list(room.entries()) == ["first", "theirs"]
+    assert room.load("first").__name__ == "First"
+    with pytest.raises(UsageError, match=f"{value}.*{message}"):
+        room.load("theirs")
+
+
+def test_two_things_with_one_name(room, monkeypatch):
+    """The message says where both live; a path still works."""
+    path = operator(room.room / "first.py", "First")
+    plug_in(monkeypatch, "first", "theirs:X")
+    with pytest.raises(UsageError, match=r"two operators are called 'first': .*first\.py and theirs:X"):
+        room.load("first")
+    assert room.load(str(path)).__name__ == "First"
+
+
+def test_a_function_as_a_model(tmp_path):
+    """A plain function serves as a model, and not as an operator."""
+    path = tmp_path / "mine.py"
+    path.write_text("def network(in_channels, out_channels):\n    pass\n")
+    assert registry.models.load(str(path)).__name__ == "network"
+    with pytest.raises(UsageError, match="found none"):
+        registry.operators.load(str(path))
+
+
+@pytest.mark.parametrize("room_", [registry.operators, registry.models, registry.datasets])
+def test_every_name_that_ships_loads(room_):
+    """All files of the rooms hold what they should."""
+    for name in room_.entries():
+        assert callable(room_.load(name))
+
+
+def thing(image_shape, size: int = 3, sigma: float = 0.5, name: str = "a", flag: bool = False,
+          limit: int | None = None, previous=None, plain=1.5):  # fmt: skip
+    """Stands for a component's constructor."""
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("size", "7", 7),
+        ("sigma", "1e-3", 0.001),
+        ("sigma", 2, 2.0),
+        ("name", "7", "7"),
+        ("flag", "true", True),
+        ("flag", "no", False),
+        ("limit", "none", None),
+        ("limit", "4", 4),
+        ("plain", "2", 2.0),
+    ],
+)
+def test_text_becomes_the_annotated_type(key, text, value):
+    """Also None, and the default's type where there is no annotation."""
+    ((found_key, found),) = check_parameters(thing, "thing", {key: text}).items()
+    assert (found_key, found, type(found)) == (key, value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("size", "big"), ("size", "1.5"), ("sigma", ""), ("flag", "maybe"), ("limit", "x"), ("size", "none")],
+)
+def test_a_wrong_type(key, value):
+    """The message names component, parameter and value, and shows what the component takes."""
+    with pytest.raises(UsageError, match=rf"thing: {key}={value}: .*valid.* thing takes size=3, sigma=0.5"):
+        check_parameters(thing, "thing", {key: value})
+
+
+def test_all_problems_in_one_message():
+    """Nobody has to repair a command line one word at a time."""
+    with pytest.raises(UsageError, match=r"'sise'; did you mean size\?.*flag=maybe.*'zzz'"):
+        check_parameters(thing, "thing", {"sise": "1", "flag": "maybe", "zzz": "1"})
+
+
+@pytest.mark.parametrize("name", ["image_shape", "previous"])
+def test_what_the_harness_gives_cannot_be_set(name):
+    """The image shape comes from the dataset, not from the command line."""
+    with pytest.raises(UsageError, match=f"no parameter '{name}'"):
+        check_parameters(thing, "thing", {name: "1"})
+
+
+def test_a_parameter_without_default():
+    """It must be given."""
+    with pytest.raises(UsageError, match="path has no default and must be given"):
+        check_parameters(lambda path: None, "folder", {})
+
+
+def test_any_parameter_where_the_thing_takes_any():
+    """``**params`` are passed on as text."""
+    assert check_parameters(lambda **params: None, "open", {"a": "1"}) == {"a": "1"}
+
+
+def test_annotations_may_be_strings(room, tmp_path):
+    """A plug-in with ``from __future__ import annotations`` is checked like any other."""
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from __future__ import annotations\n"
+        "from bench import Operator\n"
+        "class Mine(Operator):\n"
+        "    def __init__(self, image_shape: tuple[int, ...], strength: float = 1.0):\n"
+        "        super().__init__(image_shape)\n"
+        "    def forward(self, x, generator):\n"
+        "        return x\n"
+    )
+    assert check_parameters(room.load(str(path)), "mine", {"strength": "2"}) == {"strength": 2.0}
+
+
+@given(st.fixed_dictionaries({}, optional={"size": st.integers(0, 5), "flag": st.booleans()}))
+def test_defaults_need_not_be_said(params):
+    """What equals the default is left out, and nothing else."""
+    left = without_defaults(thing, params)
+    assert left == {k: v for k, v in params.items() if v != {"size": 3, "flag": False}[k]}
