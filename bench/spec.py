@@ -152,11 +152,11 @@ class Recipe:
         least = {"epochs": 1, "batch_size": 1, "patience": 0, "weight_decay": 0, "clip": 0, "ema": 0}
         for name, bound in least.items():
             if not bound <= getattr(self, name) < math.inf:
-                raise UsageError(f"{name} must be a number of at least {bound}, not {getattr(self, name)}")
+                raise UsageError(f"{name} must be at least {bound} (and finite), not {getattr(self, name)}")
         if self.ema >= 1:
             raise UsageError(f"ema must be below 1, not {self.ema}")
         if not 0 < self.lr < math.inf:
-            raise UsageError(f"lr must be a positive number, not {self.lr}")
+            raise UsageError(f"lr must be positive (and finite), not {self.lr}")
 
 
 @dataclass(frozen=True)
