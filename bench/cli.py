@@ -2,15 +2,17 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markdown import Markdown
 from rich.markup import escape
 
 from bench import __version__
-from bench.errors import BenchError, Interrupted
+from bench.errors import BenchError, Interrupted, UsageError
 
 if TYPE_CHECKING:
+    from bench.record import Record
     from bench.runner import Run
 
 app = typer.Typer(
@@ -58,16 +60,20 @@ def common(
 
 @app.command()
 def run(
+    file: Annotated[str | None, typer.Argument(help="A suite of your own: a .toml file.")] = None,
     operator: Annotated[
-        list[str], typer.Option("--operator", "-o", help="name:key=value, a+b, or a .py file; repeatable.")
-    ],
+        list[str] | None, typer.Option("--operator", "-o", help="name:key=value, a+b, or a .py; repeatable.")
+    ] = None,
     model: Annotated[
-        list[str], typer.Option("--model", "-m", help="name:key=value, or a .py file; repeatable.")
-    ],
+        list[str] | None, typer.Option("--model", "-m", help="name:key=value, or a .py file; repeatable.")
+    ] = None,
+    suite: Annotated[str | None, typer.Option(help="paper, contrast, or a .toml file.")] = None,
     dataset: Annotated[
-        str, typer.Option("--dataset", "-d", help="name:key=value, or a .py file.")
-    ] = "photos",
-    preset: Annotated[str, typer.Option(help="quick, or paper (96x96, width 64, 35 epochs).")] = "quick",
+        str | None, typer.Option("--dataset", "-d", help="name:key=value, or a .py file (photos).")
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="quick, or paper: 96x96, width 64, 35 epochs (quick).")
+    ] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Seed of everything random; repeatable.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     results: Results = Path("results"),
@@ -105,25 +111,64 @@ def run(
       bench run -o xor_ctr+noise:sigma=0.01 -m unet -m attention_unet:width=32 --epochs 20
 
       bench run -o ./my_operator.py:strength=3 -m unet -d folder:path=my_images,size=64
+
+      bench run --suite paper
+
+      bench run my_suite.toml --dataset stl10 --preset paper
     """
     changes = {
         "epochs": epochs, "batch_size": batch_size, "lr": lr, "optimizer": optimizer,
         "weight_decay": weight_decay, "schedule": schedule, "loss": loss, "precision": precision,
         "clip": clip, "ema": ema, "patience": patience, "augment": augment,
     }  # fmt: skip
+    asked = {"preset": preset, "device": device, "changes": changes}
+    if file or suite:
+        if operator or model or (file and suite):
+            raise UsageError("give a suite, or --operator and --model, not both")
+        _run_suite(file or suite or "", {"dataset": dataset, "seeds": seed, **asked}, results, force, jobs)
+        return
+    if not operator or not model:
+        raise UsageError(
+            "give --operator and --model (bench list shows them), as in "
+            "bench run --operator xor_ctr --model unet; or --suite"
+        )
     from bench.display import console
 
     with console.status("loading"):
         from bench.sweep import plan
 
-        runs = plan(
-            operator, model, dataset, seeds=seed or [0], baselines=baselines,
-            preset=preset, device=device, changes=changes,
-        )  # fmt: skip
-    _carry_out(runs, results, force, jobs)
+        given = {k: v for k, v in asked.items() if v is not None}
+        seeds = seed or [0]
+        runs = plan(operator, model, dataset or "photos", seeds=seeds, baselines=baselines, **given)
+    _finish(_carry_out(runs, results, force, jobs))
 
 
-def _carry_out(runs: list["Run"], results: Path, force: bool, jobs: int) -> None:
+def _run_suite(name: str, settings: dict[str, Any], results: Path, force: bool, jobs: int) -> None:
+    """Carry out a suite, and write the table and figures that it asks for."""
+    from bench.display import console
+
+    with console.status("loading"):
+        from bench.runner import specified_dataset
+        from bench.suite import expand, load
+
+        suite = load(name)
+        runs, left_out = expand(suite, **settings)
+    console.print(suite.title, style="bold", markup=False)
+    for message in left_out:
+        console.print(message, style="yellow", markup=False)
+    records = _carry_out(runs, results, force, jobs)
+    from bench.leaderboard.suite import write
+
+    dataset = specified_dataset(settings["dataset"] or suite.dataset, settings["preset"] or suite.preset)
+    folder = results / "suites" / Path(name).stem
+    for path in write(suite, dataset.label, records, folder):
+        console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+        if path.suffix == ".md":
+            console.print(Markdown(path.read_text(encoding="utf-8")))
+    _finish(records)
+
+
+def _carry_out(runs: list["Run"], results: Path, force: bool, jobs: int) -> list["Record"]:
     """Announce runs, carry them out with progress, and show what came of them."""
     import torch
 
@@ -145,12 +190,20 @@ def _carry_out(runs: list["Run"], results: Path, force: bool, jobs: int) -> None
             f"interrupted. {len(records)} of {len(runs)} runs are recorded; "
             "the same command goes on with the rest."
         ) from None
-    for operator in dict.fromkeys(record.spec.operator_label for record in records):
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(f"{record.spec.operator_label} on {record.spec.dataset.label}", []).append(record)
+    for title, group in groups.items():
         console.print()
-        console.print(results_table(operator, (r for r in records if r.spec.operator_label == operator)))
+        console.print(results_table(title, group))
     console.print()
     for record in records:
         console.print(f"{record.folder}", highlight=False, soft_wrap=True)
+    return records
+
+
+def _finish(records: list["Record"]) -> None:
+    """Exit with code 1 if a run failed, saying which and why."""
     failed = [record for record in records if record.status == "failed"]
     if failed:
         lines = [f"{r.spec.operator_label}, {r.spec.model.label}: {r.error}" for r in failed]

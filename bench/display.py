@@ -96,9 +96,9 @@ def training_bar() -> Iterator[Bar]:
         yield Bar(progress)
 
 
-def results_table(operator: str, records: Iterable[Record]) -> Table:
-    """One row per run on an operator: PSNR, SSIM, images per second, learned weights, time."""
-    table = _table(operator)
+def results_table(title: str, records: Iterable[Record]) -> Table:
+    """One row per run on one operator and dataset: PSNR, SSIM, images per second, learned weights, time."""
+    table = _table(title)
     table.add_column("model", overflow="fold")
     for name in ("PSNR/dB", "SSIM", "train im/s", "infer im/s", "weights", "time"):
         table.add_column(name, justify="right", no_wrap=True)

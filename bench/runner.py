@@ -82,19 +82,33 @@ def specify(
     Raises:
         UsageError: an unknown name, preset, parameter or device, or a value of the wrong type.
     """
-    if preset not in PRESETS:
-        raise UsageError(f"unknown preset {preset!r}. There are: {', '.join(PRESETS)}.")
-    given = PRESETS[preset]
+    given = find_preset(preset)
     component = Component.parse(model).checked(registry.models, given.parameters)
     chain = parse_chain(operator)
     return RunSpec(
         operator=tuple(part.checked(registry.operators, given.parameters) for part in chain),
         model=component,
-        dataset=Component.parse(dataset).checked(registry.datasets, given.parameters),
+        dataset=specified_dataset(dataset, preset),
         seed=seed,
         device=find_device(device),
         recipe=_recipe(component, given, changes or {}),
     )
+
+
+def find_preset(name: str) -> Preset:
+    """A preset by name.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if name not in PRESETS:
+        raise UsageError(f"unknown preset {name!r}. There are: {', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+
+def specified_dataset(dataset: str, preset: str) -> Component:
+    """A dataset from its text form, with the preset's sizes where it takes them and none were given."""
+    return Component.parse(dataset).checked(registry.datasets, find_preset(preset).parameters)
 
 
 def _recipe(model: Component, preset: Preset, changes: Mapping[str, Any]) -> Recipe | None:

@@ -1,6 +1,6 @@
 """Sample sheets: measurement, reconstruction and truth of a few test images, one below the other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,16 +29,31 @@ def sheet(truth: Any, reconstruction: Any, measurement: Any, title: str, psnr: S
     counts = {name: len(stack) for name, stack in stacks.items()} | {"psnr": len(psnr)}
     if len(set(counts.values())) != 1:
         raise ValueError(f"a sample sheet needs as many of each kind, not {counts}")
-    count = len(psnr)
-    figure = Figure(figsize=(1.3 * count + 0.5, 4.75), dpi=150, layout="constrained")
+    captions = [decibel(value) for value in psnr]
+    shown = {"measurement": measurement, "reconstruction": reconstruction, "truth": truth}
+    return stacked(shown, {"reconstruction": captions}, title)
+
+
+def stacked(rows: Mapping[str, Any], captions: Mapping[str, Sequence[str]], title: str) -> Figure:
+    """A figure with one row of pictures per kind, one column per test image.
+
+    Args:
+        rows: name of each row with its images, ``(N, C, H, W)`` uint8.
+        captions: what stands under the images of a row, by the row's name.
+        title: of the figure.
+    """
+    stacks = {name: picture(images) for name, images in rows.items()}
+    count = min(map(len, stacks.values()))
+    size = (1.3 * count + 0.5, 1.5 * len(stacks) + 0.25)
+    figure = Figure(figsize=size, dpi=150, layout="constrained")
     figure.suptitle(title, fontsize=10, parse_math=False)
-    axes = figure.subplots(len(ROWS), count, squeeze=False)
+    axes = figure.subplots(len(stacks), count, squeeze=False)
     for row, (name, stack) in enumerate(stacks.items()):
         for column in range(count):
             _show(axes[row, column], stack[column])
-        axes[row, 0].set_ylabel(name, fontsize=9)
-    for column, value in enumerate(psnr):
-        axes[1, column].set_xlabel(decibel(value), fontsize=8, labelpad=2)
+        axes[row, 0].set_ylabel(name, fontsize=9, parse_math=False)
+        for column, text in enumerate(captions.get(name, [])[:count]):
+            axes[row, column].set_xlabel(text, fontsize=8, labelpad=2)
     return figure
 
 

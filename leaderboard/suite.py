@@ -1,0 +1,117 @@
+"""A suite's records as a table in a paper's layout, and as figures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from safetensors.numpy import load_file
+
+from bench.leaderboard.samples import decibel, stacked
+from bench.record import Record
+from bench.spec import Component
+
+if TYPE_CHECKING:
+    from bench.suite import FigureLayout, Suite, TableLayout
+
+METRICS = ("PSNR", "SSIM")
+
+
+def write(suite: "Suite", dataset: str, records: Sequence[Record], folder: Path) -> list[Path]:
+    """Write ``table.md``, ``table.csv`` and the figures that a suite asks for.
+
+    Args:
+        suite: what was run.
+        dataset: label of the dataset that the table is of.
+        records: what came of it; those on other datasets are not looked at.
+        folder: where the files go.
+
+    Returns:
+        The paths written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    here = [r for r in records if r.status == "ok" and r.spec.dataset.label == dataset]
+    paths = []
+    if suite.table:
+        frame = table(suite.table, here)
+        paths += [folder / "table.md", folder / "table.csv"]
+        paths[0].write_text(f"{suite.title}\n\n{markdown(frame)}\n", encoding="utf-8")
+        frame.to_csv(paths[1])
+    for layout in suite.figures:
+        shown = figure(layout, here)
+        if shown:
+            paths.append(folder / f"{layout.name}.png")
+            shown.savefig(paths[-1])
+    return paths
+
+
+def table(layout: "TableLayout", records: Sequence[Record]) -> pd.DataFrame:
+    """Rows of the layout; columns ``(title, metric, "measured" or source)``.
+
+    Scores are means over the seeds; NaN where there is no run.
+    """
+    cells = {}
+    for row in layout.rows:
+        for number, column in enumerate(layout.columns):
+            found = _matching(records, column.operator, row.model)
+            for position, metric in enumerate(METRICS):
+                scores = [record.scores[metric.lower()] for record in found]
+                value = float(np.mean(scores)) if scores else np.nan
+                cells[row.title, (column.title, metric, "measured")] = value
+                if number < len(row.published):
+                    cells[row.title, (column.title, metric, layout.source)] = row.published[number][position]
+    columns = list(dict.fromkeys(column for _, column in cells))
+    rows = [[cells.get((row.title, column), np.nan) for column in columns] for row in layout.rows]
+    return pd.DataFrame(
+        rows, index=[row.title for row in layout.rows], columns=pd.MultiIndex.from_tuples(columns)
+    )
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """The table as Markdown, PSNR with one decimal and SSIM with two, as in the paper."""
+    heads = [" ".join(column) for column in frame.columns]
+    lines = ["| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    for name, row in frame.iterrows():
+        texts = [_number(value, column[1]) for column, value in zip(frame.columns, row, strict=True)]
+        lines.append(f"| {name} | " + " | ".join(texts) + " |")
+    return "\n".join(lines)
+
+
+def figure(layout: "FigureLayout", records: Sequence[Record]) -> Figure | None:
+    """Measurement, each model's reconstruction and the truth; None if a run is missing."""
+    found = [(model, _matching(records, layout.operator, model)) for model in layout.models]
+    if not all(matches for _, matches in found):
+        return None
+    rows: dict[str, Any] = {}
+    captions: dict[str, list[str]] = {}
+    for model, matches in found:
+        record = matches[0]
+        assert record.folder is not None
+        samples = load_file(record.folder / "samples.safetensors")
+        rows.setdefault("measurement", samples["measurement"])
+        rows[model] = samples["reconstruction"]
+        captions[model] = [decibel(value) for value in record.per_image["psnr"]]
+    rows["truth"] = samples["truth"]
+    return stacked(rows, captions, layout.title)
+
+
+def _matching(records: Sequence[Record], operator: str, model: str) -> list[Record]:
+    """Runs of an operator (as labelled) and a model; a bare model name matches any parameters."""
+    wanted = Component.parse(model)
+    return [
+        record
+        for record in records
+        if record.spec.operator_label == operator
+        and record.spec.model.name == wanted.name
+        and (not wanted.params or record.spec.model.label == model)
+    ]
+
+
+def _number(value: float, metric: str) -> str:
+    if np.isnan(value):
+        return "-"
+    if np.isinf(value):
+        return "+∞" if value > 0 else "−∞"
+    return f"{value:.1f}" if metric == "PSNR" else f"{value:.2f}"
