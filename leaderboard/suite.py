@@ -70,13 +70,27 @@ def table(layout: "TableLayout", records: Sequence[Record]) -> pd.DataFrame:
 
 
 def markdown(frame: pd.DataFrame) -> str:
-    """The table as Markdown, PSNR with one decimal and SSIM with two, as in the paper."""
-    heads = [" ".join(column) for column in frame.columns]
-    lines = ["| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    """The table as Markdown; published scores in brackets behind the measured ones.
+
+    PSNR has one decimal and SSIM two, as in the paper.
+    """
+    heads = list(dict.fromkeys((title, metric) for title, metric, _ in frame.columns))
+    sources = sorted({source for _, _, source in frame.columns} - {"measured"})
+    lines = ["| | " + " | ".join(f"{title}: {metric}" for title, metric in heads) + " |"]
+    lines.append("|---" + "|---:" * len(heads) + "|")
     for name, row in frame.iterrows():
-        texts = [_number(value, column[1]) for column, value in zip(frame.columns, row, strict=True)]
-        lines.append(f"| {name} | " + " | ".join(texts) + " |")
-    return "\n".join(lines)
+        cells = []
+        for title, metric in heads:
+            texts = {
+                source: _number(value, metric)
+                for (*head, source), value in zip(frame.columns, row, strict=True)
+                if (title, metric) == tuple(head)
+            }
+            behind = "".join(f" ({texts[source]})" for source in sources if texts.get(source, "-") != "-")
+            cells.append(texts["measured"] + behind)
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    note = f"\n\nIn brackets: {', '.join(sources)}." if sources else ""
+    return "\n".join(lines) + note
 
 
 def figure(layout: "FigureLayout", records: Sequence[Record]) -> Figure | None:
