@@ -4,45 +4,82 @@ import torch
 from torch import Tensor
 
 from bench.operators import Operator
+from bench.operators._checks import positive
 
 
 class Noise(Operator):
-    """Gaussian (sigma) or Poisson (photons) noise on any measurement.
+    """Noise on any measurement: Gaussian, Poisson, salt and pepper, quantisation.
 
-    Gaussian: ``y = x + sigma n``, n standard normal, per pixel and channel. Poisson:
-    ``y = P(photons x) / photons``, negative values counted as 0. With both, Poisson comes first.
+    What is given is applied in this order; nothing given is Gaussian noise of sigma 0.1.
+
+    - ``photons`` N: counts ``P(N x) / N``, P Poisson, negative values counted as 0. After a ``ct``
+      (or any operator with an ``attenuation`` mu) x is a line integral, and as in LoDoPaB-CT the
+      counts are those behind the object, 0 counted as 0.1: ``-log(P(N exp(-mu x)) / N) / mu``.
+    - ``sigma``: ``x + sigma n``, n standard normal, independent in every value.
+    - ``salt_pepper`` p: each value becomes 0 or 1 with probability p / 2 each.
+    - ``bits`` b: values cut to [0, 1] and rounded to the nearest of ``2^b`` even steps.
 
     ``inverse`` is the identity: the noisy measurement itself is the estimate.
 
     Args:
         image_shape: shape of one measurement, any number of axes.
-        sigma: standard deviation on the scale of the data; 0.1 if neither is given.
-        photons: expected count at intensity 1.
+        sigma: standard deviation on the scale of the data.
+        photons: expected count at intensity 1, or of the unattenuated beam.
+        salt_pepper: share of the values that are lost, in [0, 1].
+        bits: of the quantiser, 1 to 16.
+        previous: the operator before it in a chain.
 
     Raises:
-        ValueError: sigma is negative or photons is not positive.
+        ValueError: a value outside its range.
+
+    References:
+        Leuschner et al.: LoDoPaB-CT, Scientific Data 8, 109 (2021): 4096 photons.
     """
 
     noise = True
 
     def __init__(
-        self, image_shape: tuple[int, ...], sigma: float | None = None, photons: float | None = None
+        self,
+        image_shape: tuple[int, ...],
+        sigma: float | None = None,
+        photons: float | None = None,
+        salt_pepper: float = 0.0,
+        bits: int | None = None,
+        previous: Operator | None = None,
     ):
         super().__init__(image_shape)
         if sigma is not None and not sigma >= 0:
             raise ValueError(f"sigma must be at least 0, not {sigma}")
-        if photons is not None and not photons > 0:
-            raise ValueError(f"photons must be positive, not {photons}")
-        self.sigma = 0.1 if sigma is None and photons is None else sigma or 0.0
-        self.photons = photons
+        positive(photons=photons)
+        if not 0 <= salt_pepper <= 1:
+            raise ValueError(f"salt_pepper must be between 0 and 1, not {salt_pepper}")
+        if bits is not None and not 1 <= bits <= 16:
+            raise ValueError(f"bits must be between 1 and 16, not {bits}")
+        nothing = sigma is None and photons is None and salt_pepper == 0 and bits is None
+        self.sigma = 0.1 if nothing else sigma or 0.0
+        self.photons, self.salt_pepper, self.bits = photons, salt_pepper, bits
+        self.attenuation: float | None = getattr(previous, "attenuation", None)
 
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        x = x.clone()
         if self.photons is not None:
-            x = torch.poisson(x.clamp_min(0) * self.photons, generator) / self.photons
-        if self.sigma == 0:
-            return x.clone()
-        noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-        return x + self.sigma * noise
+            x = self._counted(x, self.photons, generator)
+        if self.sigma:
+            noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+            x = x + self.sigma * noise
+        if self.salt_pepper:
+            chance = torch.rand(x.shape, generator=generator, device=x.device)
+            x = x.masked_fill(chance < self.salt_pepper, 1.0)
+            x = x.masked_fill(chance < self.salt_pepper / 2, 0.0)
+        if self.bits:
+            x = (x.clamp(0, 1) * (2**self.bits - 1)).round() / (2**self.bits - 1)
+        return x
 
     def inverse(self, y: Tensor) -> Tensor:
         return y
+
+    def _counted(self, x: Tensor, photons: float, generator: torch.Generator) -> Tensor:
+        if self.attenuation is None:
+            return torch.poisson(x.clamp_min(0) * photons, generator) / photons
+        counts = torch.poisson(photons * torch.exp(-self.attenuation * x), generator)
+        return -torch.log(counts.clamp_min(0.1) / photons) / self.attenuation

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.operators import Operator
-from bench.operators._aes import from_bytes, from_channels, secret, to_bytes, to_channels
+from bench.operators._aes import BLOCK, from_bytes, from_channels, secret, to_bytes, to_channels
 
 
 class XorCtr(Operator):
@@ -21,10 +23,13 @@ class XorCtr(Operator):
 
     ``inverse`` rounds to the nearest byte, decrypts and reinterprets; without noise it is exact.
 
+    ``iv=fresh`` is the negative control: a new random iv for every image, which is not told. There
+    is nothing to be learned and no inverse; every model must end at the floor.
+
     Args:
         image_shape: ``(C, H, W)``.
         key: 32 hexadecimal digits; derived from the seed if left out.
-        iv: initial counter block, 32 hexadecimal digits; derived from the seed if left out.
+        iv: initial counter block, 32 hexadecimal digits; derived from the seed if left out; or ``fresh``.
         seed: seed of the run.
 
     Raises:
@@ -35,30 +40,47 @@ class XorCtr(Operator):
         NIST SP 800-38A, section 6.5 (CTR).
     """
 
-    exact_inverse = True
-
     def __init__(
         self, image_shape: tuple[int, int, int], key: str | None = None, iv: str | None = None, seed: int = 0
     ):
         super().__init__(image_shape)
         self.key = secret(key, "key", seed)
-        self.iv = secret(iv, "iv", seed)
+        self.iv = None if iv == "fresh" else secret(iv, "iv", seed)
+        self.exact_inverse = self.iv is not None  # type: ignore[misc]
 
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        return to_channels(to_bytes(x) ^ self.keystream(x.device))
+        keystream = self.keystream(x.device) if self.iv else self._fresh(len(x), generator)
+        return to_channels(to_bytes(x).bitwise_xor_(keystream))
 
     def inverse(self, y: Tensor) -> Tensor:
-        return from_bytes(from_channels(y) ^ self.keystream(y.device))
+        if self.iv is None:
+            raise NotImplementedError("xor_ctr:iv=fresh has no inverse: the iv is not told")
+        return from_bytes(from_channels(y).bitwise_xor_(self.keystream(y.device)))
+
+    def can(self, method: str) -> bool:
+        return super().can(method) and self.iv is not None
 
     def settings(self) -> dict[str, Any]:
-        return {"key": self.key.hex(), "iv": self.iv.hex()}
+        return {"key": self.key.hex(), "iv": self.iv.hex() if self.iv else "fresh"}
 
     def keystream(self, device: torch.device) -> Tensor:
-        """Keystream bytes ``(H, W, 4 C)``: the encryption of zeros."""
-        return self.constant("keystream", device, self._generate)
+        """Keystream bytes ``(H, W, 4 C)`` of the fixed iv: the encryption of zeros."""
+        return self.constant(
+            "keystream", device, lambda: self._streams(np.frombuffer(self.iv or b"", ">u8"))[0]
+        )
 
-    def _generate(self) -> Tensor:
+    def _fresh(self, count: int, generator: torch.Generator) -> Tensor:
+        """Keystreams ``(count, H, W, 4 C)``, each from an iv of its own."""
+        ivs = torch.randint(256, (count, BLOCK), generator=generator, device=generator.device)
+        return self._streams(ivs.to("cpu", torch.uint8).numpy().view(">u8")).to(generator.device)
+
+    def _streams(self, ivs: NDArray[Any]) -> Tensor:
+        """Keystreams of initial counters, (..., 2) big-endian halves: AES of counter, counter + 1, ..."""
         channels, height, width = self.image_shape
-        encryptor = Cipher(algorithms.AES(self.key), modes.CTR(self.iv)).encryptor()
-        stream = encryptor.update(bytes(4 * channels * height * width))
-        return torch.frombuffer(bytearray(stream), dtype=torch.uint8).view(height, width, 4 * channels)
+        length = 4 * channels * height * width
+        high, low = ivs.reshape(-1, 2, 1).astype(np.uint64).swapaxes(0, 1)
+        lows = low + np.arange(-(-length // BLOCK), dtype=np.uint64)
+        counters = np.stack([high + (lows < low), lows], -1).astype(">u8")
+        encrypted = Cipher(algorithms.AES(self.key), modes.ECB()).encryptor().update(counters.tobytes())
+        streams = torch.frombuffer(bytearray(encrypted), dtype=torch.uint8).view(len(lows), -1)[:, :length]
+        return streams.reshape(-1, height, width, 4 * channels)

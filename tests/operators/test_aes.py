@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -111,3 +112,38 @@ def test_image_smaller_than_a_block():
     """CBC on less than 16 bytes is refused."""
     with pytest.raises(ValueError, match="16 bytes"):
         XorCbc((1, 1, 3))
+
+
+def test_counter_carries():
+    """The counter is one 128-bit number: past 2^64 it carries into its upper half, as OpenSSL's does."""
+    iv = "0011223344556677fffffffffffffffe"
+    operator = XorCtr((1, 4, 8), key=KEY, iv=iv)
+    openssl = Cipher(algorithms.AES(bytes.fromhex(KEY)), modes.CTR(bytes.fromhex(iv))).encryptor()
+    assert operator.keystream(torch.device("cpu")).numpy().tobytes() == openssl.update(bytes(128))
+
+
+def test_fresh_iv():
+    """Under iv=fresh equal images get independent, uniform keystreams, and nothing can decrypt them."""
+    operator = XorCtr((3, 16, 16), iv="fresh")
+    x = torch.rand(1, 3, 16, 16).expand(8, -1, -1, -1)
+    y = from_channels(operator.forward(x, torch.Generator().manual_seed(1)))
+    counts = torch.bincount(y.flatten().long(), minlength=256).double()
+    assert ((counts - len(y) * 12) ** 2 / (len(y) * 12)).sum() < 350  # chi squared, 255 degrees: p < 1e-4
+    same = [(y[i] == y[j]).double().mean() for i in range(8) for j in range(i)]
+    assert max(same) < 0.02  # 1/256 expected
+    assert not operator.can("inverse")
+    with pytest.raises(NotImplementedError, match="iv is not told"):
+        operator.inverse(y.permute(0, 3, 1, 2).float() / 255)
+
+
+def test_cbc_threads_do_not_matter():
+    """The ciphertext of a batch is that of each image alone, however many threads encrypt."""
+    operator = XorCbc((3, 7, 5), key=KEY, iv=CBC_IV)
+    x = torch.rand(9, 3, 7, 5, generator=GENERATOR)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        batch = operator.forward(x, GENERATOR)
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(batch, torch.cat([operator.forward(image[None], GENERATOR) for image in x]))
