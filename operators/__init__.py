@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from bench.errors import BenchError
+
 
 class Operator(ABC):
     """A forward operator: from images to measurements, ``y = A(x)``, possibly at random.
@@ -55,6 +57,27 @@ class Operator(ABC):
         Returns:
             ``(B, *measurement_shape)`` float32.
         """
+
+    def measure(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """:meth:`forward`, held to its contract; what the harness calls.
+
+        Raises:
+            BenchError: not one finite float32 measurement of ``measurement_shape`` per image, or ``x``
+                was modified.
+        """
+        version = None if x.is_inference() else x._version
+        y = self.forward(x, generator)
+        name = f"{type(self).__name__}.forward"
+        if not isinstance(y, Tensor):
+            raise BenchError(f"{name} must return a tensor, not a {type(y).__name__}")
+        shape = len(x), *self.measurement_shape
+        if tuple(y.shape) != shape or y.dtype != torch.float32:
+            raise BenchError(f"{name} must return {shape} torch.float32, not {tuple(y.shape)} {y.dtype}")
+        if version is not None and x._version != version:
+            raise BenchError(f"{name} modifies its input; it must work on a copy (x.clone())")
+        if not torch.isfinite(y.sum()):
+            raise BenchError(f"{name} returns values that are not finite")
+        return y
 
     def as_image(self, y: Tensor) -> Tensor:
         """What a network sees: measurements as images ``(B, C', H, W)``. Default: ``y`` itself."""

@@ -166,7 +166,7 @@ def test_an_operator_that_breaks_its_contract(result, said):
         def forward(self, x, generator):
             return result(x)
 
-    with pytest.raises(BenchError, match=rf"Broken.forward must return \(10, ...\) float32, not .*{said}"):
+    with pytest.raises(BenchError, match=rf"Broken.forward must return .*, not .*{said}"):
         next(problem(Broken).test_batches())
 
 
