@@ -187,8 +187,8 @@ def _carry_out(runs: list["Run"], results: Path, force: bool, jobs: int) -> list
                 records.append(record)
     except KeyboardInterrupt:
         raise Interrupted(
-            f"interrupted. {len(records)} of {len(runs)} runs are recorded; "
-            "the same command goes on with the rest."
+            f"interrupted. {len(records)} of {len(runs)} runs are recorded; the same command goes on "
+            "from the last finished epoch."
         ) from None
     groups: dict[str, list[Record]] = {}
     for record in records:

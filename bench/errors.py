@@ -17,6 +17,10 @@ class MismatchError(UsageError):
     """An operator and a model that do not fit together."""
 
 
+class CheckpointError(BenchError):
+    """A checkpoint that cannot be written, read, or gone on from; it is left as it is."""
+
+
 class Interrupted(BenchError):
     """Ctrl-C; the command line exits with code 130, as a shell would."""
 

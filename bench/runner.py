@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from bench import provenance, registry, timing
 from bench.datasets import Splits
-from bench.errors import BenchError, MismatchError, UsageError
+from bench.errors import BenchError, CheckpointError, MismatchError, UsageError
 from bench.evaluation import evaluate, save_samples
 from bench.models import FunctionModel, Model, NetworkModel
 from bench.problem import Problem, build_operator, check_size
@@ -220,23 +220,31 @@ class Run:
         """
         if not force and (record := self.recorded(results)):
             return record
-        model, started = self.model, time.perf_counter()
+        model, checkpoint = self.model, results / "checkpoints" / f"{self.fingerprint}.safetensors"
+        if force:
+            checkpoint.unlink(missing_ok=True)
+        if isinstance(model, NetworkModel):
+            recipe = self.spec.recipe or Recipe()
+            model.trainer = Trainer(recipe, report, checkpoint, self.fingerprint)
+        keep = False
         with writing(results, self.fingerprint) as folder:
             try:
                 with deterministic(self.problem.device):
-                    record = self._complete(model, folder, report, started)
+                    record = self._complete(model, folder)
             except Exception as error:
                 record = self._draft(status="failed", error=_reason(error))
+                keep = isinstance(error, CheckpointError)
             (folder / "record.json").write_text(record.to_json(), encoding="utf-8")
+        if not keep:
+            checkpoint.unlink(missing_ok=True)
         return replace(record, folder=runs_folder(results) / self.fingerprint)
 
-    def _complete(
-        self, model: Model, folder: Path, report: Callable[[Progress], None], started: float
-    ) -> Record:
-        device = self.problem.device
+    def _complete(self, model: Model, folder: Path) -> Record:
+        device, started = self.problem.device, time.perf_counter()
         timing.reset_peak_memory(device)
-        history = self._fit(model, report)
-        trained = time.perf_counter() - started
+        torch.manual_seed(self.spec.seed)
+        history: History = model.fit(self.problem) or []
+        trained = sum(e.seconds for e in history) or time.perf_counter() - started
         scores, digest, samples = evaluate(model, self.problem)
         y, _ = next(self.problem.test_batches())
         timings = {
@@ -253,12 +261,6 @@ class Run:
         means = {name: mean_score(torch.tensor(scores[name].to_numpy())) for name in scores}
         record = self._draft(scores=means, timings=timings, parameters=model.parameters())
         return replace(record, data={**record.data, "test_digest": digest})
-
-    def _fit(self, model: Model, report: Callable[[Progress], None]) -> History:
-        torch.manual_seed(self.spec.seed)
-        if isinstance(model, NetworkModel):
-            model.trainer = Trainer(self.spec.recipe or Recipe(), report)
-        return model.fit(self.problem) or []
 
     def _draft(self, **content: Any) -> Record:
         """A record with all that is known before the run."""

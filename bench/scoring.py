@@ -44,14 +44,19 @@ def ssim(image: Tensor, truth: Tensor) -> Tensor:
     image, truth = image.double(), truth.double()
     finite = _finite(image)
     image = torch.where(finite[:, None, None, None], image, 0)
+    return torch.where(finite, similarity(image, truth), 0)
+
+
+def similarity(image: Tensor, truth: Tensor) -> Tensor:
+    """SSIM as in :func:`ssim`, in the precision of the images and differentiable: for losses."""
     channels = truth.shape[1]
     stacked = torch.cat([image, truth, image * image, truth * truth, image * truth], 1)
     mean1, mean2, square1, square2, product = _blur(stacked).split(channels, 1)
     luminance = (2 * mean1 * mean2 + 0.01**2) / (mean1**2 + mean2**2 + 0.01**2)
     covariance = product - mean1 * mean2
     variances = square1 - mean1**2 + square2 - mean2**2
-    value = luminance * (2 * covariance + 0.03**2) / (variances + 0.03**2)
-    return torch.where(finite, value.flatten(1).mean(1), 0)
+    value: Tensor = luminance * (2 * covariance + 0.03**2) / (variances + 0.03**2)
+    return value.flatten(1).mean(1)
 
 
 def mean_score(values: Tensor) -> float:

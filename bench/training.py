@@ -1,46 +1,34 @@
 """The training loop."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim import Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, OneCycleLR
 
-from bench.errors import BenchError
+from bench import checkpoint
+from bench.checkpoint import Epoch, History, State, copied
+from bench.errors import BenchError, UsageError
 from bench.problem import Problem
-from bench.scoring import psnr
+from bench.scoring import psnr, similarity
 from bench.spec import Recipe
+from bench.timing import synchronise
 
+__all__ = ["Epoch", "History", "Progress", "Trainer"]
 
-@dataclass(frozen=True)
-class Epoch:
-    """One row of a training history.
-
-    Attributes:
-        epoch: number, from 1.
-        loss: mean training loss over the epoch.
-        validation_psnr: mean PSNR in dB over the validation split, after the epoch.
-        lr: learning rate at the end of the epoch.
-        seconds: time spent on training steps, validation left out.
-        images: images trained on.
-    """
-
-    epoch: int
-    loss: float
-    validation_psnr: float
-    lr: float
-    seconds: float
-    images: int
-
-
-History = list[Epoch]
+#: Steps between two reports on a GPU, where looking at the loss makes the processor wait.
+REPORT_EVERY = 20
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far training is, for whoever shows it."""
+    """How far training is, for whoever shows it; ``loss`` is the mean over the epoch so far."""
 
     epoch: int
     epochs: int
@@ -60,48 +48,40 @@ class Trainer:
 
     Attributes:
         recipe: optimiser, schedule, loss and so on.
-        report: called after every step.
+        report: called after every step (on a GPU, every 20).
+        checkpoint: file that is written after every epoch, and gone on from if it is there.
+        fingerprint: the run that the checkpoint belongs to.
     """
 
     recipe: Recipe = field(default_factory=Recipe)
     report: Callable[[Progress], None] = _silent
+    checkpoint: Path | None = None
+    fingerprint: str = ""
 
     def train(self, module: nn.Module, problem: Problem) -> History:
         """Train ``module`` and leave it with the weights of its best epoch by validation PSNR.
 
+        Killed and started again with its checkpoint, it ends with the weights it would have had.
+
         Raises:
-            BenchError: the loss became infinite or NaN.
+            BenchError: the loss became infinite or NaN, or memory does not hold one image.
+            CheckpointError: the checkpoint is damaged, or of another run.
+            UsageError: bfloat16 on a GPU that has none.
         """
-        recipe = self.recipe
-        steps = -(-len(problem.train) // recipe.batch_size)
-        module.to(memory_format=torch.channels_last)
-        optimizer = _optimizer(module, recipe)
-        schedule = _schedule(optimizer, recipe, steps)
-        history: History = []
-        best: tuple[float, dict[str, Tensor]] = (-float("inf"), _copy(module))
-        for epoch in range(1, recipe.epochs + 1):
-            module.train()
-            total, started = 0.0, time.perf_counter()
-            for step, (y, x) in enumerate(
-                problem.training_batches(recipe.batch_size, epoch, augment=recipe.augment), 1
-            ):
-                loss = _loss(module(y), x, recipe)
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-                value = self._finite(loss, epoch, step)
-                total += value * len(x)
-                last = history[-1].validation_psnr if history else float("nan")
-                self.report(Progress(epoch, recipe.epochs, step, steps, value, last))
-            seconds = time.perf_counter() - started
-            quality = self.validate(module, problem)
-            lr, count = float(schedule.get_last_lr()[0]), len(problem.train)
-            history.append(Epoch(epoch, total / count, quality, lr, seconds, count))
-            if quality > best[0]:
-                best = (quality, _copy(module))
-        module.load_state_dict(best[1])
-        return history
+        state = self._start(module, problem)
+        while not self._finished(state.history):
+            epoch = len(state.history) + 1
+            loss, seconds = self._epoch(state, problem, epoch)
+            with self._averaged(state):
+                quality = self.validate(module, problem)
+                if quality > max((e.validation_psnr for e in state.history), default=-float("inf")):
+                    state.best = copied(module)
+            lr, count = float(state.schedule.get_last_lr()[0]), len(problem.train)
+            state.history.append(Epoch(epoch, loss, quality, lr, seconds, count, state.pieces))
+            if self.checkpoint:
+                checkpoint.save(self.checkpoint, state, self.fingerprint)
+        module.load_state_dict(state.best)
+        return state.history
 
     @torch.no_grad()
     def validate(self, module: nn.Module, problem: Problem) -> float:
@@ -111,42 +91,133 @@ class Trainer:
         return float(torch.cat([psnr(self.infer(module, y), x) for y, x in batches]).mean())
 
     def infer(self, module: nn.Module, y: Tensor) -> Tensor:
-        """The module's output as float32."""
-        out: Tensor = module(y)
+        """The module's output, computed in the recipe's precision, as float32."""
+        with self._precision(y.device):
+            out: Tensor = module(y)
         return out.float()
 
-    def _finite(self, loss: Tensor, epoch: int, step: int) -> float:
-        value = float(loss.detach())
-        if not torch.isfinite(loss):
+    def _start(self, module: nn.Module, problem: Problem) -> State:
+        """Optimiser and schedule for the module; taken up where the checkpoint left them."""
+        recipe = self.recipe
+        bfloat16 = recipe.precision == "bfloat16"
+        if bfloat16 and problem.device.type == "cuda" and not torch.cuda.is_bf16_supported():
+            raise UsageError("this GPU has no bfloat16; choose --precision float32")
+        module.to(memory_format=torch.channels_last)
+        optimizer = _optimizer(module, recipe)
+        steps = recipe.epochs * -(-len(problem.train) // recipe.batch_size)
+        shadow = copied(module) if recipe.ema else {}
+        state = State(module, optimizer, _schedule(optimizer, recipe, steps), copied(module), shadow)
+        if self.checkpoint and self.checkpoint.exists():
+            checkpoint.load(self.checkpoint, state, self.fingerprint)
+        return state
+
+    def _finished(self, history: History) -> bool:
+        """Whether all epochs are done, or none has been better for ``patience`` epochs."""
+        if len(history) >= self.recipe.epochs:
+            return True
+        best = max(range(len(history)), key=lambda i: history[i].validation_psnr, default=0)
+        return 0 < self.recipe.patience < len(history) - best
+
+    def _epoch(self, state: State, problem: Problem, epoch: int) -> tuple[float, float]:
+        """One pass over the training images: mean loss, and seconds spent."""
+        recipe, done = self.recipe, 0
+        total = torch.zeros((), device=problem.device)
+        steps = -(-len(problem.train) // recipe.batch_size)
+        last = state.history[-1].validation_psnr if state.history else float("nan")
+        every = REPORT_EVERY if problem.device.type == "cuda" else 1
+        state.module.train()
+        started = time.perf_counter()
+        for step, (y, x) in enumerate(
+            problem.training_batches(recipe.batch_size, epoch, augment=recipe.augment), 1
+        ):
+            total += self._step(state, y, x) * len(x)
+            done += len(x)
+            if step % every == 0 or step == steps:
+                loss = self._finite(float(total) / done, epoch, step)
+                self.report(Progress(epoch, recipe.epochs, step, steps, loss, last))
+        synchronise(problem.device)
+        return float(total) / done, time.perf_counter() - started
+
+    def _step(self, state: State, y: Tensor, x: Tensor) -> Tensor:
+        """One step of the optimiser; a batch too large for the GPU is taken in twice as many pieces."""
+        while True:
+            try:
+                loss = self._gradient(state, y, x)
+                break
+            except torch.OutOfMemoryError as error:
+                if state.pieces >= len(x):
+                    raise BenchError(
+                        "the device's memory does not hold one image; choose a smaller model or "
+                        "smaller images, or --precision bfloat16"
+                    ) from error
+                state.pieces *= 2
+                torch.cuda.empty_cache()
+            except RuntimeError as error:
+                if "can't allocate memory" not in str(error):
+                    raise
+                raise BenchError(
+                    f"memory does not hold a batch of {len(x)}; try a smaller --batch-size or a smaller model"
+                ) from error
+        if self.recipe.clip:
+            nn.utils.clip_grad_norm_(state.module.parameters(), self.recipe.clip)
+        state.optimizer.step()
+        state.schedule.step()
+        state.average(self.recipe.ema)
+        return loss
+
+    def _gradient(self, state: State, y: Tensor, x: Tensor) -> Tensor:
+        """Gradient of the batch's mean loss, accumulated over its pieces."""
+        state.optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=x.device)
+        for part_y, part_x in zip(y.chunk(state.pieces), x.chunk(state.pieces), strict=True):
+            with self._precision(x.device):
+                out = state.module(part_y)
+            loss = _loss(out.float(), part_x, self.recipe) * (len(part_x) / len(x))
+            loss.backward()
+            total += loss.detach()
+        return total
+
+    def _precision(self, device: torch.device) -> torch.autocast:
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16")
+
+    @contextmanager
+    def _averaged(self, state: State) -> Iterator[None]:
+        """The module with its averaged weights, if the recipe averages them."""
+        if not self.recipe.ema:
+            yield
+            return
+        own = copied(state.module)
+        state.module.load_state_dict(state.shadow)
+        yield
+        state.module.load_state_dict(own)
+
+    def _finite(self, loss: float, epoch: int, step: int) -> float:
+        if loss - loss != 0:
             raise BenchError(
-                f"the loss became {value} in epoch {epoch}, step {step}: training diverged. "
+                f"the loss became {loss} in epoch {epoch}, by step {step}: training diverged. "
                 f"Try a smaller learning rate than {self.recipe.lr:g} (--lr), or --clip 1."
             )
-        return value
+        return loss
 
 
-def _copy(module: nn.Module) -> dict[str, Tensor]:
-    return {k: v.detach().clone() for k, v in module.state_dict().items()}
-
-
-def _optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def _optimizer(module: nn.Module, recipe: Recipe) -> Optimizer:
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(module.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
-    return torch.optim.Adam(module.parameters(), lr=recipe.lr)
+        return AdamW(module.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
+    return Adam(module.parameters(), lr=recipe.lr)
 
 
-def _schedule(
-    optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int
-) -> torch.optim.lr_scheduler.LRScheduler:
-    total = recipe.epochs * steps
+def _schedule(optimizer: Optimizer, recipe: Recipe, steps: int) -> LRScheduler:
+    """The learning rate over ``steps`` steps; it is also asked for once after the last of them."""
     if recipe.schedule == "onecycle":
-        return torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=total + 1)
+        return OneCycleLR(optimizer, recipe.lr, total_steps=steps + 1)
     if recipe.schedule == "cosine":
-        return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, total)
-    return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+        return CosineAnnealingLR(optimizer, steps)
+    return ConstantLR(optimizer, factor=1.0)
 
 
 def _loss(out: Tensor, x: Tensor, recipe: Recipe) -> Tensor:
     if recipe.loss == "l1":
         return F.l1_loss(out, x)
+    if recipe.loss == "ssim":
+        return 0.84 * (1 - similarity(out, x).mean()) + 0.16 * F.l1_loss(out, x)
     return F.mse_loss(out, x)

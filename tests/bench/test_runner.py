@@ -204,3 +204,33 @@ def test_bad_recipe(tiny, changes, reason):
     """Recipe values that make no sense are refused, naming the value."""
     with pytest.raises(UsageError, match=reason):
         specify("xor_ctr", "unet", tiny, changes=changes)
+
+
+def test_interrupted_run_goes_on(tmp_path, tiny):
+    """Ctrl-C leaves a checkpoint and no record; the same call then ends as if nothing had happened."""
+    spec = specify("denoising", SMALL_UNET, tiny, changes={"epochs": 3})
+    expected = Run(spec).execute(tmp_path / "whole")
+
+    def stop(progress):
+        if progress.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Run(spec).execute(tmp_path / "cut", report=stop)
+    assert Run(spec).recorded(tmp_path / "cut") is None
+    assert len(list((tmp_path / "cut" / "checkpoints").iterdir())) == 1
+    record = Run(spec).execute(tmp_path / "cut")
+    pd.testing.assert_frame_equal(record.per_image, expected.per_image, check_exact=True)
+    assert list((tmp_path / "cut" / "checkpoints").iterdir()) == []
+
+
+def test_damaged_checkpoint_fails_the_run(tmp_path, tiny):
+    """The run is recorded as failed, with what to do; --force starts anew."""
+    run = Run(specify("denoising", SMALL_UNET, tiny, changes={"epochs": 1}))
+    path = tmp_path / "checkpoints" / f"{run.fingerprint}.safetensors"
+    path.parent.mkdir()
+    path.write_bytes(b"junk")
+    record = run.execute(tmp_path)
+    assert record.status == "failed"
+    assert "use --force" in record.error
+    assert run.execute(tmp_path, force=True).status == "ok"
