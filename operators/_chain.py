@@ -20,6 +20,7 @@ class Chain(Operator):
         self.parts = parts
         self.linear = all(part.linear for part in parts)  # type: ignore[misc]
         self.exact_inverse = all(part.exact_inverse for part in parts)  # type: ignore[misc]
+        self.noise = all(part.noise for part in parts)  # type: ignore[misc]
 
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
         for part in self.parts:

@@ -1,0 +1,119 @@
+"""The linear operator behind a measurement, for models that reconstruct with it."""
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from bench.models import Model
+from bench.operators import Operator
+from bench.problem import Pair, Problem
+
+#: Validation images by which weights and iteration numbers are chosen, and how many at a time.
+CHOOSING, CHUNK = 128, 64
+#: Steps of power iteration, and what its result is raised by: it approaches the norm from below.
+POWER_STEPS, MARGIN = 100, 1.01
+
+
+class Identity(Operator):
+    """The linear part of noise: y = x."""
+
+    linear = True
+
+    def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        return x
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return y
+
+
+def linear_part(operator: Operator) -> Operator:
+    """``operator.system``; the identity where there is nothing but noise.
+
+    Raises:
+        NotImplementedError: it is not linear, or has no adjoint.
+    """
+    if operator.noise:
+        return Identity(operator.image_shape)
+    system = operator.system
+    if not system.can("adjoint"):
+        raise NotImplementedError(f"{type(system).__name__} has no adjoint")
+    return system
+
+
+def why_not_linear(operator: Operator) -> str:
+    """Why there is no linear part, as :meth:`bench.models.Model.fits` says it; empty if there is."""
+    try:
+        linear_part(operator)
+    except NotImplementedError as error:
+        return f"it needs an operator that is linear apart from noise, with its adjoint; {error}"
+    return ""
+
+
+class System:
+    """A linear operator scaled to norm 1, ``A / |A|``; the norm is found by power iteration.
+
+    Args:
+        operator: chains and noise included.
+        device: of what it is applied to.
+
+    Attributes:
+        norm: largest singular value of the operator, at most 1 % too large.
+    """
+
+    def __init__(self, operator: Operator, device: torch.device):
+        self.operator = linear_part(operator)
+        self.generator = torch.Generator(device)
+        self.norm = 1.0
+        self.norm = self._norm(device)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``A x / |A|``."""
+        return self.operator.forward(x, self.generator) / self.norm
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """``A* y / |A|``."""
+        return self.operator.adjoint(y) / self.norm
+
+    def scaled(self, y: Tensor) -> Tensor:
+        """``y / |A|``: the measurement that belongs to the scaled operator."""
+        return y / self.norm
+
+    @torch.no_grad()
+    def _norm(self, device: torch.device) -> float:
+        start = torch.randn(1, *self.operator.image_shape, generator=torch.Generator().manual_seed(0))
+        x = start.to(device)
+        for _ in range(POWER_STEPS):
+            x = self.adjoint(self.forward(x / x.norm()))
+            if not x.any():
+                return 1.0
+        return MARGIN * float(x.norm().sqrt())
+
+
+class LinearModel(Model):
+    """A model that reconstructs with the operator's linear part and its exact adjoint."""
+
+    system: System
+
+    def fits(self, operator: Operator) -> str:
+        return why_not_linear(operator)
+
+    def prepare(self, problem: Problem) -> None:
+        """Keep the problem's operator."""
+        self.operator = problem.operator
+        self.system = System(problem.operator, problem.device)
+
+    def restore(self, problem: Problem, state: Mapping[str, Tensor]) -> None:
+        super().restore(problem, state)
+        self.prepare(problem)
+
+
+def choosing_pairs(problem: Problem) -> Iterator[Pair]:
+    """The first validation pairs, in pieces: what weights and iteration numbers are chosen by."""
+    return islice(problem.validation_batches(CHUNK), CHOOSING // CHUNK)
+
+
+def inner(a: Tensor, b: Tensor) -> Tensor:
+    """Scalar product per image, shaped to multiply images of the shape of ``a``."""
+    return (a * b).flatten(1).sum(1).view(-1, *[1] * (a.dim() - 1))

@@ -1,0 +1,81 @@
+"""The linear part of an operator, which classical and unrolled methods compute with."""
+
+import pytest
+import torch
+
+from bench import registry
+from bench.models._linear import System, linear_part, why_not_linear
+from bench.models.landweber import Landweber
+from bench.operators import Operator
+from bench.operators.ct import CT
+from bench.problem import build_operator
+from bench.spec import parse_chain
+
+CPU = torch.device("cpu")
+
+
+def operator(text: str, shape: tuple[int, ...] = (1, 12, 12)) -> Operator:
+    """An operator by its text form."""
+    return build_operator([part.checked(registry.operators) for part in parse_chain(text)], shape, 0)
+
+
+class Stretch(Operator):
+    """Twice the image, without the adjoint."""
+
+    linear = True
+
+    def forward(self, x, generator):
+        return 2 * x
+
+
+@pytest.mark.parametrize("text", ["denoising", "noise:sigma=0.1+noise:photons=9"])
+def test_noise_alone_is_the_identity(text):
+    """Denoising is a linear problem with A = 1, so that every linear method serves it too."""
+    x = torch.rand(2, 1, 12, 12)
+    assert torch.equal(linear_part(operator(text)).forward(x, None), x)
+
+
+def test_noise_is_left_out():
+    """Behind noise and with a finer simulation, methods compute with the operator itself."""
+    x = torch.rand(2, 1, 12, 12)
+    part = linear_part(operator("ct:angles=7,oversample=2+noise:sigma=0.5"))
+    torch.testing.assert_close(part.forward(x, None), CT((1, 12, 12), angles=7).forward(x))
+
+
+@pytest.mark.parametrize("text", ["ct:angles=5", "mri", "deblurring", "super_resolution:scale=2"])
+def test_norm(text):
+    """The norm is the largest singular value of the matrix that the operator is, by LAPACK."""
+    system = System(operator(text), CPU)
+    units = torch.eye(144).view(144, 1, 12, 12)
+    matrix = system.operator.forward(units, system.generator).flatten(1)
+    largest = torch.linalg.matrix_norm(matrix, 2)
+    assert largest <= system.norm <= 1.011 * largest
+
+
+def test_norm_of_zero():
+    """An operator that measures nothing gives zeros, not NaN."""
+
+    class Nothing(Stretch):
+        def forward(self, x, generator):
+            return 0 * x
+
+        def adjoint(self, y):
+            return 0 * y
+
+    model = Landweber()
+    model.system = System(Nothing((1, 4, 4)), CPU)
+    assert torch.equal(next(model.iterates(torch.zeros(2, 1, 4, 4))), torch.zeros(2, 1, 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (operator("xor_ctr", (3, 12, 12)), "XorCtr is not linear"),
+        (operator("phase_retrieval+noise:sigma=0.1"), "PhaseRetrieval is not linear"),
+        (Stretch((1, 4, 4)), "Stretch has no adjoint"),
+    ],
+)
+def test_others_are_refused(given, reason):
+    """What cannot work is refused before anything is computed, with the reason."""
+    assert why_not_linear(given).endswith(reason)
+    assert "linear apart from noise, with its adjoint" in Landweber().fits(given)
