@@ -17,6 +17,7 @@ from bench import provenance, registry, timing
 from bench.datasets import Splits
 from bench.errors import BenchError, CheckpointError, MismatchError, UsageError
 from bench.evaluation import evaluate, save_samples
+from bench.leakage import duplicates
 from bench.models import FunctionModel, Model, NetworkModel
 from bench.problem import Problem, build_operator, check_size
 from bench.record import Record, runs_folder, writing
@@ -153,6 +154,13 @@ def load_images(dataset: str) -> tuple[Splits, str]:
     return splits, splits.digest()
 
 
+@lru_cache(maxsize=1)
+def _duplicates(dataset: str) -> dict[str, Any]:
+    """Test images of a dataset that have a copy among its training images."""
+    images, _ = load_images(dataset)
+    return duplicates(images.train, images.test)
+
+
 @lru_cache(maxsize=2)
 def _problem(operator: str, dataset: str, seed: int, device: str) -> Problem:
     """A problem from its text form; the last two are kept, so that models share one operator."""
@@ -274,7 +282,7 @@ class Run:
             fingerprint=self.fingerprint,
             spec=self.spec,
             role=self.model.role,
-            data={"digest": digest, **counts, **shapes},
+            data={"digest": digest, "duplicates": _duplicates(str(self.spec.dataset)), **counts, **shapes},
             settings=problem.operator.settings(),
             provenance=provenance.collect(problem.device),
             **content,
