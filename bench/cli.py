@@ -298,5 +298,72 @@ def leaderboard(
         console.print(str(path), markup=False, highlight=False, soft_wrap=True)
 
 
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="A method: its model's name, its label, or a run's name.")],
+    second: Annotated[str, typer.Argument(help="Another one.")],
+    operator: Annotated[str | None, typer.Option("--operator", "-o", help="As the table names it.")] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="As the table names it.")] = None,
+    results: Results = Path("results"),
+) -> None:
+    """Compare two methods image by image: difference, interval, share of images won, p-value.
+
+    The images where they differ most are named, and shown in a picture.
+
+    Example:
+      bench compare unet attention_unet --operator xor_ctr
+    """
+    from bench.leaderboard import compare as comparing
+    from bench.leaderboard import find
+    from bench.leaderboard.table import board
+
+    group = find.group(board(results), operator, dataset)
+    duel = comparing.duel(group, find.entry(group, first), find.entry(group, second))
+    print(comparing.text(duel))
+    print(comparing.write_picture(duel, results / "plots"))
+
+
+@app.command()
+def show(
+    run: Annotated[str, typer.Argument(help="The run's name, or its beginning.")],
+    results: Results = Path("results"),
+) -> None:
+    """Show everything about one run.
+
+    Example:
+      bench show 3f2a
+    """
+    from bench.leaderboard import find
+    from bench.leaderboard import show as showing
+    from bench.leaderboard.table import board
+
+    whole = board(results)
+    print(showing.text(whole, find.run(whole.loaded, run)))
+
+
+@app.command()
+def verify(
+    run: Annotated[str, typer.Argument(help="The run's name, or its beginning.")],
+    results: Results = Path("results"),
+) -> None:
+    """Score the stored weights of a run again: data, operator and model are rebuilt from its record.
+
+    Exit code 0: verified. 1: the scores drifted, or images or measurements differ. 2: the run cannot
+    be made again here.
+
+    Example:
+      bench verify 3f2a
+    """
+    from bench.leaderboard import find
+    from bench.leaderboard.loading import load
+    from bench.replay import verify as verified
+
+    record = find.run(load(results), run)
+    outcome = verified(record)
+    print(outcome.text())
+    if not outcome.verified:
+        raise typer.Exit(1)
+
+
 if __name__ == "__main__":
     main()

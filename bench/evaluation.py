@@ -45,7 +45,7 @@ def save_samples(samples: Mapping[str, Tensor], scores: pd.DataFrame, title: str
     """``samples.safetensors`` (uint8) and ``samples.png``: measurement, reconstruction, truth."""
     from bench.leaderboard.samples import sheet
 
-    pictures = {k: _picture(v, stretch=k == "measurement") for k, v in samples.items()}
+    pictures = {k: as_picture(v, stretch=k == "measurement") for k, v in samples.items()}
     save_file(pictures, folder / "samples.safetensors")
     truth, reconstruction, measurement = (
         pictures[k].numpy() for k in ("truth", "reconstruction", "measurement")
@@ -54,7 +54,7 @@ def save_samples(samples: Mapping[str, Tensor], scores: pd.DataFrame, title: str
     figure.savefig(folder / "samples.png", dpi=120)
 
 
-def _picture(values: Tensor, stretch: bool) -> Tensor:
+def as_picture(values: Tensor, stretch: bool) -> Tensor:
     """Up to three channels as grey levels 0..255; ``stretch`` maps values outside [0, 1] into it."""
     values = values if values.dim() == 4 else values.flatten(1)[:, None, None, :]
     values = values[:, : 3 if values.shape[1] >= 3 else 1].nan_to_num(0, 1, 0)

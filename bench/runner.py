@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from bench import provenance, registry, timing
 from bench.datasets import Splits
@@ -269,6 +269,16 @@ class Run:
         means = {name: mean_score(torch.tensor(scores[name].to_numpy())) for name in scores}
         record = self._draft(scores=means, timings=timings, parameters=model.parameters())
         return replace(record, data={**record.data, "test_digest": digest})
+
+    def restore(self, weights: Path) -> None:
+        """Give the model the state that a run of this spec stored, in place of training.
+
+        Raises:
+            RuntimeError: the state belongs to another model.
+        """
+        if isinstance(self.model, NetworkModel):
+            self.model.trainer = Trainer(self.spec.recipe or Recipe())
+        self.model.restore(self.problem, load_file(weights, device=str(self.problem.device)))
 
     def _draft(self, **content: Any) -> Record:
         """A record with all that is known before the run."""

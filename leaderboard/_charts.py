@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.leaderboard.groups import Entry, Group
+from bench.leaderboard.loading import history
 from bench.leaderboard.plots import by_hardware, pareto
 from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.text import number
@@ -150,11 +151,11 @@ def distributions(group: Group) -> Figure | None:
 
 def training(group: Group) -> Figure | None:
     """PSNR of the validation split after every epoch."""
-    traces = []
+    traces: list[Figure] = []
     for entry in group.entries:
-        history = entry.first.history
-        if "validation_psnr" in history and len(history):
-            values = zip(history.epoch.tolist(), history.validation_psnr.tolist(), strict=True)
+        curve = history(entry.first)
+        if len(curve):
+            values = zip(curve.epoch.tolist(), curve.validation_psnr.tolist(), strict=True)
             traces.append(_curve(_name(entry), list(values), len(traces)))
     if not traces:
         return None
@@ -245,8 +246,16 @@ def _symbol_at_edge(value: float) -> str:
 
 
 def _line(entry: Entry) -> Figure:
-    dash = "dot" if entry.role == "floor" else "dash"
-    style = {"color": ROLE_COLOUR[entry.role], "width": 1.5, "dash": dash}
-    return {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": entry.mean(), "x1": entry.mean()} | {
-        "line": style
+    return {
+        "type": "line",
+        "yref": "paper",
+        "y0": 0,
+        "y1": 1,
+        "x0": entry.mean(),
+        "x1": entry.mean(),
+        "line": {
+            "color": ROLE_COLOUR[entry.role],
+            "width": 1.5,
+            "dash": "dot" if entry.role == "floor" else "dash",
+        },
     }

@@ -82,6 +82,25 @@ def read_checked(folder: Path) -> Record:
     return record
 
 
+def history(record: Record) -> pd.DataFrame:
+    """A run's training history; empty if it was not trained or the file cannot be read."""
+    if "history" not in record.__dict__:
+        record.__dict__["history"] = _history(record.folder / "history.parquet" if record.folder else None)
+    found: pd.DataFrame = record.__dict__["history"]
+    return found
+
+
+def _history(path: Path | None) -> pd.DataFrame:
+    if path is None or not path.is_file():
+        return pd.DataFrame()
+    try:
+        with pq.ParquetFile(path) as file:
+            found = file.read().to_pandas()
+    except (pa.ArrowException, OSError, ValueError):
+        return pd.DataFrame()
+    return found if {"epoch", "validation_psnr"} <= set(found) else pd.DataFrame()
+
+
 def _wrong_form(record: Record) -> str:
     """What is of the wrong type or impossible, in words; empty if all is well."""
     problems = [

@@ -22,7 +22,9 @@ from bench.leaderboard import _strips, export, statistics, text
 from bench.leaderboard._charts import charts, training
 from bench.leaderboard._strips import Strip
 from bench.leaderboard.groups import Entry, Group
+from bench.leaderboard.loading import history
 from bench.leaderboard.ranking import Ranking
+from bench.leaderboard.show import flat
 from bench.leaderboard.table import COLUMNS, Board
 from bench.record import Record
 
@@ -136,12 +138,12 @@ class _Site:
     def _write_run(self, record: Record, ranking: Ranking) -> None:
         row = self._rows[record.fingerprint]
         curve = (
-            training(Group("", "", "", (Entry(row["method"], (record,)),))) if len(record.history) else None
+            training(Group("", "", "", (Entry(row["method"], (record,)),))) if len(history(record)) else None
         )
         self._render(
             "run.html", f"runs/{run_name(record)}.html",
             record=record, row=row, group=ranking.group, curve=curve, columns=COLUMNS,
-            spec=_flat(record.spec.to_json()), parts=_parts(record), leakage=_leakage_of(record),
+            spec=flat(record.spec.to_json()), parts=_parts(record), leakage=_leakage_of(record),
             gallery=self._gallery([(row["method"], record)]),
         )  # fmt: skip
 
@@ -240,31 +242,17 @@ def _parts(record: Record) -> dict[str, dict[str, Any]]:
     """Sections of a run's page: titles with names and values."""
     return {
         "Timing": record.timings,
-        "Data": _flat(record.data),
-        "Settled by the operator": _flat(record.settings),
-        "Provenance": _flat(record.provenance),
+        "Data": flat(record.data),
+        "Settled by the operator": flat(record.settings),
+        "Provenance": flat(record.provenance),
     }
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested dictionaries and lists of them as one level: ``packages.torch``."""
-    if isinstance(value, dict):
-        items: Iterable[tuple[Any, Any]] = value.items()
-    elif isinstance(value, list | tuple) and any(isinstance(v, dict) for v in value):
-        items = enumerate(value, 1)
-    else:
-        return {prefix: value}
-    found: dict[str, Any] = {}
-    for key, part in items:
-        found |= _flat(part, f"{prefix}.{key}" if prefix else str(key))
-    return found
 
 
 def _certificate(group: Group) -> dict[str, Any]:
     """What `bench describe` measured of the operator, if a run of the group carries it."""
     for record in group.records:
         if isinstance(found := record.data.get("certificate"), dict):
-            return _flat(found)
+            return flat(found)
     return {}
 
 

@@ -16,6 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from bench.leaderboard.groups import Entry, Group
+from bench.leaderboard.loading import history
 from bench.leaderboard.table import Board
 from bench.leaderboard.text import number
 
@@ -74,8 +75,8 @@ def speed(board: Board) -> Figure | None:
 
 def training(board: Board) -> Figure | None:
     """PSNR of the validation split after every epoch."""
-    curves = [(g, [(e.label, e.first.history) for e in g.entries]) for g in _groups(board)]
-    curves = [(g, [(n, h) for n, h in found if "validation_psnr" in h and len(h)]) for g, found in curves]
+    curves = [(g, [(e.label, history(e.first)) for e in g.entries]) for g in _groups(board)]
+    curves = [(g, [(n, h) for n, h in found if len(h)]) for g, found in curves]
     curves = [(g, found) for g, found in curves if found]
     styles = _styles(name for _, found in curves for name, _ in found)
     panels = [(g, lambda axes, found=found: _training_panel(axes, found, styles)) for g, found in curves]
@@ -210,9 +211,9 @@ def _speed_panel(axes: Axes, entries: Sequence[Entry], place: str, styles: Style
 
 
 def _training_panel(axes: Axes, curves: Sequence[tuple[str, pd.DataFrame]], styles: Styles) -> None:
-    for label, history in curves:
-        values = history.validation_psnr.replace([np.inf, -np.inf], np.nan)
-        axes.plot(history.epoch, values, markersize=4.5, linewidth=1.6, **styles[label])
+    for label, curve in curves:
+        values = curve.validation_psnr.replace([np.inf, -np.inf], np.nan)
+        axes.plot(curve.epoch, values, markersize=4.5, linewidth=1.6, **styles[label])
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("epoch")
 

@@ -127,7 +127,8 @@ def differences(first: Array, second: Array) -> Array:
 def signed_rank(difference: Array) -> tuple[Array, Array]:
     """Wilcoxon's two-sided signed-rank test of each row of paired differences.
 
-    SciPy's test (exact for few images, otherwise its normal approximation; zeros as in Pratt 1959).
+    SciPy's test: exact for up to 50 images without ties, otherwise its normal approximation; zeros as
+    in Pratt 1959.
     An infinite difference ranks above every finite one.
 
     Args:
@@ -138,14 +139,24 @@ def signed_rank(difference: Array) -> tuple[Array, Array]:
     """
     finite = np.where(np.isfinite(difference), np.abs(difference), 0).max(1, keepdims=True)
     ranked = np.where(np.isfinite(difference), difference, np.sign(difference) * (finite + 1))
-    p, direction = np.ones(len(ranked)), np.zeros(len(ranked), int)
+    p = np.ones(len(ranked))
     told = ranked.any(1)
-    if told.any():
-        result = stats.wilcoxon(ranked[told], zero_method="pratt", axis=1)
-        p[told] = np.nan_to_num(np.atleast_1d(result.pvalue), nan=1.0)
-        ranks = stats.rankdata(np.abs(ranked[told]), axis=1)
-        direction[told] = np.sign((np.sign(ranked[told]) * ranks).sum(1))
+    exact = told & _distinct(ranked)
+    for rows, method in ((exact, "exact"), (told & ~exact, "approx")):
+        if rows.any():
+            result = stats.wilcoxon(ranked[rows], zero_method="pratt", axis=1, method=method)
+            p[rows] = np.atleast_1d(result.pvalue)
+    ranks = stats.rankdata(np.abs(ranked), axis=1)
+    direction = np.sign((np.sign(ranked) * ranks).sum(1)).astype(int)
     return p, direction
+
+
+def _distinct(ranked: Array) -> Array:
+    """Rows to which the exact distribution applies: at most 50 values, none zero, no two of one size."""
+    if ranked.shape[1] > 50:
+        return np.zeros(len(ranked), bool)
+    sizes = np.sort(np.abs(ranked), axis=1)
+    return (sizes[:, :1] > 0).all(1) & (np.diff(sizes, axis=1) > 0).all(1)
 
 
 def holm(p: Array) -> Array:

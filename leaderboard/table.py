@@ -111,7 +111,7 @@ def _frame(rankings: Iterable[Ranking]) -> pd.DataFrame:
         rows += _rows(ranking)
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     _add_intervals(frame, [row["record"] for row in rows])
-    return frame.astype({"rank": "Int64"})
+    return frame.astype({"rank": "Int64", "train": "Int64", "test": "Int64"})
 
 
 def _rows(ranking: Ranking) -> list[dict[str, Any]]:
@@ -142,9 +142,9 @@ def _row(record: Record, group: Group) -> dict[str, Any]:
         "dataset": record.spec.dataset.label,
         "role": record.role,
         "parameters": record.parameters,
-        "train": data.get("train"),
-        "test": data.get("test"),
-        "size": "x".join(map(str, data.get("image_shape", ()))),
+        "train": _number(data.get("train")),
+        "test": _number(data.get("test")),
+        "size": "x".join(map(str, shape)) if isinstance(shape := data.get("image_shape"), list) else "",
         "seed": record.spec.seed,
         "device": record.spec.device,
         "hardware": str(origin.get("hardware", "")),
@@ -164,7 +164,11 @@ _TIMINGS = ("batch_size", "latency_ms", "peak_memory_mb")
 def leaked(record: Record) -> float:
     """Number of test images with a duplicate among the training images; NaN if it was not looked for."""
     found = record.data.get("duplicates")
-    return float(found["exact"] + found["near"]) if isinstance(found, dict) else math.nan
+    return _number(found.get("exact")) + _number(found.get("near")) if isinstance(found, dict) else math.nan
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan
 
 
 def _add_intervals(frame: pd.DataFrame, records: Sequence[Record]) -> None:

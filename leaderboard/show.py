@@ -1,0 +1,84 @@
+"""Everything about one run, as text."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from bench.leaderboard.groups import Group
+from bench.leaderboard.ranking import NO_BETTER
+from bench.leaderboard.table import Board
+from bench.leaderboard.text import count, interval, number
+from bench.record import Record
+
+
+def text(board: Board, record: Record) -> str:
+    """Spec, scores, standing, timing, data, provenance, files, and the command that makes it again."""
+    sections = {
+        "Run": {
+            "name": record.fingerprint,
+            "operator": record.spec.operator_label,
+            "model": record.spec.model.label,
+            "dataset": record.spec.dataset.label,
+            "seed": record.spec.seed,
+            "device": record.spec.device,
+            "status": record.status,
+            "error": record.error or None,
+        },
+        "Scores": _scores(board, record),
+        "Recipe": vars(record.spec.recipe) if record.spec.recipe else {},
+        "Timing": record.timings,
+        "Data": record.data,
+        "Settled by the operator": record.settings,
+        "Provenance": record.provenance,
+        "Files": {p.name: f"{p.stat().st_size:,} bytes" for p in sorted(record.folder.iterdir())}
+        if record.folder
+        else {},
+    }
+    lines = [line for title, values in sections.items() if values for line in _section(title, values)]
+    return "\n".join([*lines, "Make it again", f"  {record.spec.command()}"])
+
+
+def _section(title: str, values: dict[str, Any]) -> Iterator[str]:
+    yield title
+    for name, value in flat(values).items():
+        if value is not None:
+            yield f"  {name:<26} {count(value) if isinstance(value, float) else value}"
+    yield ""
+
+
+def _scores(board: Board, record: Record) -> dict[str, Any]:
+    if record.status != "ok":
+        return {}
+    row = board.frame[board.frame.fingerprint == record.fingerprint].iloc[0]
+    ranked, above = pd.notna(row["rank"]), pd.notna(row.above_floor)
+    return {
+        "psnr": f"{number(row.psnr)} dB {interval(row.psnr_low, row.psnr_high)}",
+        "ssim": f"{number(row.ssim, 3)} {interval(row.ssim_low, row.ssim_high, 3)}",
+        "rank": row["rank"] if ranked else row.role,
+        "above the mean": f"{number(row.above_floor, sign=True)} dB" if above else None,
+        "verdict": row.verdict if row.verdict == NO_BETTER else None,
+        "compared with": _others(board, record),
+    }
+
+
+def _others(board: Board, record: Record) -> str:
+    group: Group = next(r.group for r in board.rankings if any(record is other for other in r.group.records))
+    return (
+        ", ".join(e.label for e in group.entries if all(record is not other for other in e.records))
+        or "nothing yet"
+    )
+
+
+def flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested dictionaries, and lists of them, as one level: ``packages.torch``."""
+    if isinstance(value, dict):
+        items = list(value.items())
+    elif isinstance(value, list | tuple) and any(isinstance(v, dict) for v in value):
+        items = list(enumerate(value, 1))
+    else:
+        return {prefix: value}
+    found: dict[str, Any] = {}
+    for key, part in items:
+        found |= flat(part, f"{prefix}.{key}" if prefix else str(key))
+    return found
