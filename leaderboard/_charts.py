@@ -93,7 +93,7 @@ def speed(place: str, entries: Sequence[Entry]) -> Figure:
     points = [(e.first.timings["images_per_second"], e.mean()) for e in entries]
     edge = _edges([y for _, y in points if math.isfinite(y)])
     front = [points[i] for i in pareto(points)]
-    line = {
+    line: Figure = {
         "type": "scatter",
         "mode": "lines",
         "x": [x for x, _ in front],
@@ -102,7 +102,7 @@ def speed(place: str, entries: Sequence[Entry]) -> Figure:
         "hoverinfo": "skip",
         "name": "Pareto front",
     }
-    dots = [
+    dots: list[Figure] = [
         {
             "type": "scatter",
             "mode": "markers",
@@ -130,7 +130,7 @@ def distributions(group: Group) -> Figure | None:
     finite = [v for s in scores for v in s[np.isfinite(s)]]
     edge = _edges(finite)
     marks = np.array([[edge(q) for q in _quantiles(s)] for s in scores])
-    trace = {
+    trace: Figure = {
         "type": "box",
         "orientation": "h",
         "y": list(range(len(scores))),

@@ -87,6 +87,7 @@ def picture(duel: Duel) -> Figure:
     The images are made again from the stored weights; where that cannot be done, those of the
     stored samples that differ most are shown instead.
     """
+    images: Sequence[int]
     try:
         images, stacks = duel.most, _made_again(duel)
     except BenchError:

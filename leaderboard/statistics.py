@@ -156,7 +156,9 @@ def _distinct(ranked: Array) -> Array:
     if ranked.shape[1] > 50:
         return np.zeros(len(ranked), bool)
     sizes = np.sort(np.abs(ranked), axis=1)
-    return (sizes[:, :1] > 0).all(1) & (np.diff(sizes, axis=1) > 0).all(1)
+    gaps = np.diff(sizes, axis=1, prepend=0.0)
+    distinct: Array = (gaps > 0).all(1)
+    return distinct
 
 
 def holm(p: Array) -> Array:
