@@ -94,6 +94,8 @@ def _learns(trial: Trial) -> Figure:
         return "it is not trained"
     _, history = trial.fitted(trial.problem_of(BATCH), epochs=PASSES)
     first, last = history[0].loss, min(epoch.loss for epoch in history[1:])
+    if first == 0:
+        return "the loss is 0 from the start"
     if not last < first:
         raise Broken(f"the loss is {first:.4g} at first and never lower in {PASSES} passes over one batch")
     return f"{first:.3g} to {last:.3g}"

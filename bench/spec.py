@@ -259,7 +259,7 @@ def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
 
 
 def source_digest(path: Path) -> str:
-    """SHA-256 of a Python file and of the private files beside it that it imports.
+    """SHA-256 of a Python file and of the private files that it imports, beside it or from another room.
 
     Comments, docstrings and formatting do not count: the syntax tree is hashed.
     """
@@ -271,16 +271,22 @@ def source_digest(path: Path) -> str:
         seen.add(current)
         tree = ast.parse(current.read_text(encoding="utf-8"))
         sha.update(ast.dump(_without_docstrings(tree)).encode())
-        pending += sorted(p for name in _imported(tree) if (p := current.parent / f"{name}.py").is_file())
+        pending += sorted(path for module in _imported(tree) for path in _private(module, current))
     return sha.hexdigest()
 
 
 def _imported(tree: ast.Module) -> set[str]:
-    """Names of private modules (``_name``) that a file imports."""
+    """Private modules (``_name``, ``bench.room._name``) that a file imports."""
     modules = [n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module]
     modules += [a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names]
-    names = {module.rpartition(".")[2] for module in modules}
-    return {name for name in names if name.startswith("_")}
+    return {module for module in modules if module.rpartition(".")[2].startswith("_")}
+
+
+def _private(module: str, importer: Path) -> set[Path]:
+    """Files that a private module may be: beside the file that imports it, in the room that it names."""
+    *rooms, name = module.split(".")
+    folders = [importer.parent, *[importer.parent.parent / room for room in rooms[1:]]]
+    return {path for folder in folders if (path := folder / f"{name}.py").is_file()}
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

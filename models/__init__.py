@@ -3,7 +3,7 @@
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -89,8 +89,8 @@ class NetworkModel(Model):
         """Train the network by the recipe; the weights of the best epoch are kept."""
         torch.manual_seed(problem.seed)
         self.module = self.build(problem).to(problem.device)
-        if isinstance(self.module, OnImages):
-            self.module.standardise(problem)
+        if isinstance(self.module, Prepared):
+            self.module.prepare(problem)
         return self.trainer.train(self.module, problem)
 
     @torch.no_grad()
@@ -112,6 +112,14 @@ class NetworkModel(Model):
         self.module = module
 
 
+@runtime_checkable
+class Prepared(Protocol):
+    """A module that takes something from the training pairs before its weights are trained."""
+
+    def prepare(self, problem: Problem) -> None:
+        """Fill buffers from the training pairs."""
+
+
 class OnImages(nn.Module):
     """A network that sees ``operator.as_image(y)``, scaled to mean 0 and deviation 1 per channel.
 
@@ -128,7 +136,7 @@ class OnImages(nn.Module):
         self.mean: Tensor
         self.deviation: Tensor
 
-    def standardise(self, problem: Problem) -> None:
+    def prepare(self, problem: Problem) -> None:
         """Take mean and deviation from the first 256 training images."""
         y, _ = next(problem.training_batches(256, shuffle=False))
         image = self.operator.as_image(y)

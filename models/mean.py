@@ -1,9 +1,9 @@
 """The mean of the training images."""
 
-import torch
 from torch import Tensor
 
 from bench.models import Model
+from bench.models._statistics import mean_image
 from bench.problem import Problem
 from bench.training import History
 
@@ -18,10 +18,7 @@ class Mean(Model):
     image: Tensor
 
     def fit(self, problem: Problem) -> History:
-        total = torch.zeros(problem.image_shape, dtype=torch.float64)
-        for images in problem.images.train.split(1024):
-            total += images.sum(0, dtype=torch.int64)
-        self.image = (total / (255 * len(problem.images.train))).float().to(problem.device)
+        self.image = mean_image(problem)
         return []
 
     def reconstruct(self, y: Tensor) -> Tensor:

@@ -40,6 +40,8 @@ class Operator(ABC):
     exact_inverse: ClassVar[bool] = False
     #: Whether it only adds noise to what it is given: a reconstruction leaves it out of ``system``.
     noise: ClassVar[bool] = False
+    #: Standard deviation of an operator that adds Gaussian noise and does nothing else.
+    gaussian: float | None = None
 
     def __init__(self, image_shape: tuple[int, ...]):
         self.image_shape = tuple(image_shape)
@@ -105,12 +107,12 @@ class Operator(ABC):
             raise NotImplementedError(f"{type(self).__name__} is not linear")
         return self
 
-    def posterior_mean(self, y: Tensor, noise: "Operator", prior: Tensor) -> Tensor:
+    def posterior_mean(self, y: Tensor, noise: "Operator | None", prior: Tensor) -> Tensor:
         """Exact posterior mean ``E[x | y]`` per pixel, where it is known.
 
         Args:
             y: measurements after ``noise`` was applied.
-            noise: the noise operator that follows this one in the chain.
+            noise: the noise operator that follows this one in the chain; None without noise.
             prior: probability of each of the 256 grey levels, ``(256,)``, from the training images.
         """
         raise NotImplementedError(f"{type(self).__name__} has no known posterior mean")

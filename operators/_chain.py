@@ -55,13 +55,14 @@ class Chain(Operator):
     def _without_noise(self) -> list[Operator]:
         return [part for part in self.parts if not part.noise]
 
-    def posterior_mean(self, y: Tensor, noise: Operator, prior: Tensor) -> Tensor:
-        """Known for one operator followed by its noise: asked of the first, given the second."""
+    def posterior_mean(self, y: Tensor, noise: Operator | None, prior: Tensor) -> Tensor:
+        """Known for one operator followed by Gaussian noise: asked of the first, given the second."""
         return self.parts[0].posterior_mean(y, self.parts[1], prior)
 
     def can(self, method: str) -> bool:
         if method == "posterior_mean":
-            return len(self.parts) == 2 and self.parts[0].can(method)
+            gaussian = self.parts[-1].gaussian is not None
+            return len(self.parts) == 2 and gaussian and self.parts[0].can(method)
         if method == "adjoint":
             return bool(self._without_noise) and all(part.can(method) for part in self._without_noise)
         return all(part.can(method) for part in self.parts)

@@ -59,6 +59,8 @@ class Noise(Operator):
         self.sigma = 0.1 if nothing else sigma or 0.0
         self.photons, self.salt_pepper, self.bits = photons, salt_pepper, bits
         self.attenuation: float | None = getattr(previous, "attenuation", None)
+        other = photons is not None or salt_pepper > 0 or bits is not None
+        self.gaussian = None if other else self.sigma
 
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
         x = x.clone()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bench.operators import Operator
 from bench.operators._aes import BLOCK, from_bytes, from_channels, secret, to_bytes, to_channels
+from bench.operators._levels import posterior_mean
 
 
 class XorCtr(Operator):
@@ -59,6 +60,17 @@ class XorCtr(Operator):
 
     def can(self, method: str) -> bool:
         return super().can(method) and self.iv is not None
+
+    def posterior_mean(self, y: Tensor, noise: Operator | None, prior: Tensor) -> Tensor:
+        """Each pixel's mean over the 256 grey levels, given its noisy bytes, key and Gaussian noise.
+
+        Raises:
+            ValueError: the noise is not Gaussian.
+        """
+        sigma = 0.0 if noise is None else noise.gaussian
+        if sigma is None:
+            raise ValueError("the posterior mean is known for Gaussian noise only")
+        return posterior_mean(y, self.keystream(y.device), sigma, prior)
 
     def settings(self) -> dict[str, Any]:
         return {"key": self.key.hex(), "iv": self.iv.hex() if self.iv else "fresh"}

@@ -202,3 +202,14 @@ def test_private_helpers_count(tmp_path, line):
 def test_helpers_that_import_each_other(tmp_path):
     """A circle of imports comes to an end."""
     assert digest(tmp_path, "import _a", _a="import _b", _b="import _a")
+
+
+def test_private_helpers_of_other_rooms_count(tmp_path):
+    """A model that computes with an operator's private helper changes when that helper does."""
+    for room in ("models", "operators"):
+        (tmp_path / room).mkdir()
+    helper = tmp_path / "operators" / "_help.py"
+    helper.write_text("f = 1")
+    before = digest(tmp_path / "models", "from bench.operators._help import f")
+    helper.write_text("f = 2")
+    assert digest(tmp_path / "models", "from bench.operators._help import f") != before

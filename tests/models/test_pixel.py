@@ -1,0 +1,61 @@
+"""Models that look at one pixel at a time."""
+
+import numpy as np
+import torch
+
+from bench.models.mean import Mean
+from bench.models.pixel_gate import PixelGate
+from bench.models.pixel_ridge import WEIGHTS, PixelRidge, _solve, seen
+from bench.scoring import psnr
+from bench.spec import Recipe
+from bench.training import Trainer
+
+
+def score(model, problem) -> float:
+    """Mean PSNR on the test split."""
+    return float(torch.cat([psnr(model.reconstruct(y), x) for y, x in problem.test_batches()]).mean())
+
+
+def test_ridge_against_numpy(make_problem):
+    """Coefficients of a pixel equal NumPy's least squares on the same rows with the ridge appended."""
+    problem = make_problem("xor_ctr", train=200, size=4)
+    model = PixelRidge(features="bytes")
+    model.fit(problem)
+    gram, mixed = model._sums(problem)
+    y, x = next(problem.training_batches(200, shuffle=False))
+    pixel, weight = 5, 0.7
+    rows = (seen(problem.operator, y, "bytes") - model.offset)[:, pixel].double().numpy()
+    target = (x - model.mean).flatten(2)[..., pixel].double().numpy()
+    count = rows.shape[1]
+    extended = np.vstack([rows, np.sqrt(weight) * np.eye(count)])
+    expected = np.linalg.lstsq(extended, np.vstack([target, np.zeros((count, 3))]), rcond=None)[0]
+    found = _solve(gram, mixed, torch.tensor(weight))[pixel]
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_ridge_recovers_a_linear_operator(make_problem):
+    """Where the measurement is the image itself, the regression finds it."""
+    problem = make_problem("noise:sigma=0", train=200, size=4)
+    model = PixelRidge(features="bytes")
+    model.fit(problem)
+    assert score(model, problem) > 50
+
+
+def test_ridge_ends_at_the_mean_where_nothing_can_be_learned(make_problem):
+    """With fewer images than bits and a cipher that hides all, validation chooses the largest weight."""
+    problem = make_problem("xor_cbc", train=80, size=8)
+    model, mean = PixelRidge(), Mean()
+    model.fit(problem)
+    mean.fit(problem)
+    assert max(WEIGHTS) >= 1e3
+    assert abs(score(model, problem) - score(mean, problem)) < 0.3
+
+
+def test_pixel_gate_learns_a_keystream(make_problem):
+    """Signs learned per position undo a fixed XOR: far above the mean, which the bits alone are not."""
+    problem = make_problem("xor_ctr", train=600, size=8, channels=1)
+    model, mean = PixelGate(width=32), Mean()
+    model.trainer = Trainer(Recipe(epochs=6, batch_size=16, lr=2e-2))
+    model.fit(problem)
+    mean.fit(problem)
+    assert score(model, problem) > score(mean, problem) + 8
