@@ -69,22 +69,27 @@ class Bar:
         self.tasks: dict[int, TaskID] = {}
 
     def step(self, run: "Run", step: "Step") -> None:
-        """Show one training step."""
-        text = f"epoch {step.epoch}/{step.epochs} loss {step.loss:.4f}"
-        if math.isfinite(step.validation_psnr):
-            text += f" val {step.validation_psnr:.2f} dB"
-        done = (step.epoch - 1) * step.steps + step.step
+        """Show how far a run is."""
+        label = f"{run.spec.operator_label} {run.spec.model.label}"
         if id(run) not in self.tasks:
-            label = escape(f"{run.spec.operator_label} {run.spec.model.label}")
-            self.tasks[id(run)] = self.progress.add_task(label, total=step.epochs * step.steps, text="")
-        self.progress.update(self.tasks[id(run)], completed=done, text=text)
-        if not console.is_terminal and step.step == step.steps:
-            console.print(f"{run.spec.operator_label} {run.spec.model.label}: {text}", markup=False)
+            self.tasks[id(run)] = self.progress.add_task(escape(label), text="")
+        trains = step.stage == "training"
+        text = _epoch_text(step) if trains else step.stage
+        total = step.epochs * step.steps if trains else step.steps or None
+        done = max(step.epoch - 1, 0) * step.steps + step.step
+        self.progress.update(self.tasks[id(run)], total=total, completed=done, text=text)
+        if trains and not console.is_terminal and step.step == step.steps:
+            console.print(f"{label}: {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _epoch_text(step: "Step") -> str:
+    text = f"epoch {step.epoch}/{step.epochs} loss {step.loss:.4f}"
+    return text + (f" val {step.validation_psnr:.2f} dB" if math.isfinite(step.validation_psnr) else "")
 
 
 @contextmanager
 def training_bar() -> Iterator[Bar]:
-    """A live progress bar, one line per model that trains."""
+    """A live progress bar, one line per run."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=10),

@@ -1,6 +1,6 @@
 """A fitted model on the test split: scores per image, and pictures of the first images."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -13,13 +13,21 @@ from bench.errors import BenchError
 from bench.models import Model
 from bench.problem import Problem
 from bench.scoring import psnr, ssim
+from bench.training import Progress
 
 #: Test images whose measurement, reconstruction and truth are kept as pictures.
 SAMPLES = 8
 
 
-def evaluate(model: Model, problem: Problem) -> tuple[pd.DataFrame, str, dict[str, Tensor]]:
+def evaluate(
+    model: Model, problem: Problem, report: Callable[[Progress], None] = lambda progress: None
+) -> tuple[pd.DataFrame, str, dict[str, Tensor]]:
     """Scores of every test image, the SHA-256 of the measurements, and the first images as tensors.
+
+    Args:
+        model: fitted.
+        problem: what it was fitted to.
+        report: called after every 64 images.
 
     Raises:
         BenchError: the model returned something else than one image per measurement.
@@ -27,6 +35,7 @@ def evaluate(model: Model, problem: Problem) -> tuple[pd.DataFrame, str, dict[st
     sha = sha256()
     rows: list[Tensor] = []
     kept: list[tuple[Tensor, Tensor, Tensor]] = []
+    done, count = 0, len(problem.images.test)
     for y, x in problem.test_batches():
         sha.update(y.cpu().contiguous().numpy().data)
         image = model.reconstruct(y)
@@ -34,8 +43,10 @@ def evaluate(model: Model, problem: Problem) -> tuple[pd.DataFrame, str, dict[st
             name = type(model).__name__
             raise BenchError(f"{name} returned images {tuple(image.shape)}, not {tuple(x.shape)}")
         rows.append(torch.stack([psnr(image, x), ssim(image, x)], 1).cpu())
-        if sum(len(part[0]) for part in kept) < SAMPLES:
+        if done < SAMPLES:
             kept.append((y[:SAMPLES].cpu(), image[:SAMPLES].cpu(), x[:SAMPLES].cpu()))
+        done += len(x)
+        report(Progress(done, count, stage="scoring"))
     scores = pd.DataFrame(torch.cat(rows).numpy(), columns=["psnr", "ssim"])
     y, image, x = (torch.cat(parts)[:SAMPLES] for parts in zip(*kept, strict=True))
     return scores, sha.hexdigest(), {"measurement": y, "reconstruction": image, "truth": x}

@@ -238,7 +238,7 @@ class Run:
         with writing(results, self.fingerprint) as folder:
             try:
                 with deterministic(self.problem.device):
-                    record = self._complete(model, folder)
+                    record = self._complete(model, folder, report)
             except Exception as error:
                 record = self._draft(status="failed", error=_reason(error))
                 keep = isinstance(error, CheckpointError)
@@ -247,13 +247,14 @@ class Run:
             checkpoint.unlink(missing_ok=True)
         return replace(record, folder=runs_folder(results) / self.fingerprint)
 
-    def _complete(self, model: Model, folder: Path) -> Record:
+    def _complete(self, model: Model, folder: Path, report: Callable[[Progress], None]) -> Record:
         device, started = self.problem.device, time.perf_counter()
         timing.reset_peak_memory(device)
         torch.manual_seed(self.spec.seed)
+        report(Progress(stage="fitting"))
         history: History = model.fit(self.problem) or []
         trained = sum(e.seconds for e in history) or time.perf_counter() - started
-        scores, digest, samples = evaluate(model, self.problem)
+        scores, digest, samples = evaluate(model, self.problem, report)
         y, _ = next(self.problem.test_batches())
         timings = {
             "train_seconds": trained,

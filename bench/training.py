@@ -28,14 +28,25 @@ REPORT_EVERY = 20
 
 @dataclass(frozen=True)
 class Progress:
-    """How far training is, for whoever shows it; ``loss`` is the mean over the epoch so far."""
+    """How far a run is, for whoever shows it.
 
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    loss: float
-    validation_psnr: float
+    Attributes:
+        step: steps done in this epoch, or test images scored.
+        steps: how many there are; 0 if that is not known (a fit without epochs).
+        epoch: number, from 1; 0 outside training.
+        epochs: how many there will be at most.
+        loss: mean over the epoch so far.
+        validation_psnr: of the epoch before, in dB; NaN in the first.
+        stage: ``fitting``, ``training`` or ``scoring``.
+    """
+
+    step: int = 0
+    steps: int = 0
+    epoch: int = 0
+    epochs: int = 0
+    loss: float = float("nan")
+    validation_psnr: float = float("nan")
+    stage: str = "training"
 
 
 def _silent(progress: Progress) -> None:
@@ -134,7 +145,7 @@ class Trainer:
             done += len(x)
             if step % every == 0 or step == steps:
                 loss = self._finite(float(total) / done, epoch, step)
-                self.report(Progress(epoch, recipe.epochs, step, steps, loss, last))
+                self.report(Progress(step, steps, epoch, recipe.epochs, loss, last))
         synchronise(problem.device)
         return float(total) / done, time.perf_counter() - started
 
