@@ -25,3 +25,10 @@ class Interrupted(BenchError):
     """Ctrl-C; the command line exits with code 130, as a shell would."""
 
     exit_code = 130
+
+
+def at_least(least: float, **values: float) -> None:
+    """Raise a ValueError that names the first value below ``least``: ``at_least(1, width=width)``."""
+    for name, value in values.items():
+        if not value >= least:
+            raise ValueError(f"{name} must be at least {least}, not {value}")

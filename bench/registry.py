@@ -199,7 +199,7 @@ def check_parameters(thing: Callable[..., Any], name: str, params: Mapping[str, 
                 values[key] = value
                 continue
             near = difflib.get_close_matches(key, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = f" (did you mean {near[0]}?)" if near else ""
             problems.append(f"no parameter {key!r}{hint}")
             continue
         try:

@@ -55,7 +55,8 @@ def plan(
             runs += [_fitting(asked[operator, seed, model]) for model in models]
             added = [name for name in BASELINES if baselines and name not in models]
             runs += list(_known(operator, added, dataset, seed, settings))
-    return runs
+    # Two spellings of one run are run once.
+    return list({run.fingerprint: run for run in runs}.values())
 
 
 def sweep(

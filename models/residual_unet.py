@@ -3,6 +3,7 @@
 from monai.networks.nets import UNet as MonaiUNet
 from torch import nn
 
+from bench.errors import at_least
 from bench.models import NetworkModel
 from bench.models._padding import padded
 
@@ -21,6 +22,7 @@ class ResidualUNet(NetworkModel):
     """
 
     def __init__(self, width: int = 16, units: int = 2):
+        at_least(1, width=width, units=units)
         self.width = width
         self.units = units
 

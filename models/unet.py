@@ -3,6 +3,7 @@
 from monai.networks.nets import BasicUNet
 from torch import nn
 
+from bench.errors import at_least
 from bench.models import NetworkModel
 from bench.models._padding import padded
 
@@ -22,6 +23,7 @@ class UNet(NetworkModel):
     """
 
     def __init__(self, width: int = 16):
+        at_least(1, width=width)
         self.width = width
 
     def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from bench.datasets import Dataset, Splits
+from bench.errors import at_least
 from bench.seeding import stream
 
 #: Ellipses per phantom.
@@ -31,9 +32,8 @@ class Ellipses(Dataset):
     """
 
     def __init__(self, size: int = 64, train: int = 2000, test: int = 100):
-        for name, value, least in (("size", size, 2), ("train", train, 1), ("test", test, 1)):
-            if value < least:
-                raise ValueError(f"{name} must be at least {least}, not {value}")
+        at_least(2, size=size)
+        at_least(1, train=train, test=test)
         self.size = size
         self.train = train
         self.test = test

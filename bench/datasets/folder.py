@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageOps
 
 from bench.datasets import Dataset, Splits
-from bench.errors import UsageError
+from bench.errors import UsageError, at_least
 from bench.seeding import stream
 
 #: File names that end in one of these are images.
@@ -37,8 +37,8 @@ class Folder(Dataset):
     """
 
     def __init__(self, path: str, size: int | None = None, test_share: float = 0.1):
-        if size is not None and size < 1:
-            raise ValueError(f"size must be at least 1, not {size}")
+        if size is not None:
+            at_least(1, size=size)
         if not 0 < test_share < 1:
             raise ValueError(f"test_share must lie between 0 and 1, not {test_share}")
         self.path = Path(path).expanduser()

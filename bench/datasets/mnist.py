@@ -8,6 +8,7 @@ from torchvision.datasets.mnist import read_image_file
 
 from bench.datasets import Dataset, Splits
 from bench.datasets._download import fetched
+from bench.errors import at_least
 
 
 class Mnist(Dataset):
@@ -27,9 +28,7 @@ class Mnist(Dataset):
     """
 
     def __init__(self, root: str = "data", download: bool = False, train: int = 60_000, test: int = 10_000):
-        for name, value in (("train", train), ("test", test)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value}")
+        at_least(1, train=train, test=test)
         self.root = root
         self.download = download
         self.train = train

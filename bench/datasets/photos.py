@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from bench.datasets import Dataset, Splits
-from bench.errors import UsageError
+from bench.errors import UsageError, at_least
 from bench.seeding import stream
 
 #: Colour photographs in the scikit-image wheel. Left out: motorcycle_right (the same scene), and
@@ -61,9 +61,7 @@ class Photos(Dataset):
     """
 
     def __init__(self, size: int = 32, train: int = 5000, test: int = 500):
-        for name, value in (("size", size), ("train", train), ("test", test)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value}")
+        at_least(1, size=size, train=train, test=test)
         self.size = size
         self.counts = {"train": train, "test": test, "validation": min(max(round(0.05 * train), 1), 1000)}
 

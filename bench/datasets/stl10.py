@@ -6,7 +6,7 @@ from torchvision.datasets import STL10
 
 from bench.datasets import Dataset, Splits
 from bench.datasets._download import fetched
-from bench.errors import UsageError
+from bench.errors import UsageError, at_least
 
 
 class Stl10(Dataset):
@@ -27,9 +27,7 @@ class Stl10(Dataset):
     """
 
     def __init__(self, root: str = "data", download: bool = False, train: int = 90_000, test: int = 10_000):
-        for name, value in (("train", train), ("test", test)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value}")
+        at_least(1, train=train, test=test)
         self.root = root
         self.download = download
         self.train = train

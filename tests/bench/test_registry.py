@@ -263,7 +263,7 @@ def test_a_wrong_type(key, value):
 
 def test_all_problems_in_one_message():
     """Nobody has to repair a command line one word at a time."""
-    with pytest.raises(UsageError, match=r"'sise'; did you mean size\?.*flag=maybe.*'zzz'"):
+    with pytest.raises(UsageError, match=r"'sise' \(did you mean size\?\).*flag=maybe.*'zzz'"):
         check_parameters(thing, "thing", {"sise": "1", "flag": "maybe", "zzz": "1"})
 
 
