@@ -135,7 +135,7 @@ def read_all(results: Path) -> tuple[list[Record], list[str]]:
 
 @contextmanager
 def writing(results: Path, fingerprint: str) -> Iterator[Path]:
-    """A temporary folder that becomes the run's folder when the block ends without an error.
+    """A temporary folder that becomes the run's folder when the block ends and left a record in it.
 
     Raises:
         UsageError: results cannot be written there.
@@ -148,12 +148,26 @@ def writing(results: Path, fingerprint: str) -> Iterator[Path]:
         raise UsageError(f"cannot write results to {results}: {error.strerror}") from error
     try:
         yield draft
-        draft.chmod(0o755)
-        _replace(draft, final)
+        if (draft / "record.json").is_file():
+            _make_readable(draft)
+            _replace(draft, final)
     except OSError as error:
         raise BenchError(f"cannot write results to {results}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def clear(folder: Path) -> None:
+    """Remove the files of a folder: what a run that failed left half done."""
+    for file in folder.iterdir():
+        file.unlink()
+
+
+def _make_readable(folder: Path) -> None:
+    """Let others read a run: temporary folders, and the files of safetensors, are made private."""
+    folder.chmod(0o755)
+    for file in folder.iterdir():
+        file.chmod(0o644)
 
 
 def _replace(draft: Path, final: Path) -> None:

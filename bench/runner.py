@@ -20,7 +20,7 @@ from bench.evaluation import evaluate, save_samples
 from bench.leakage import duplicates
 from bench.models import FunctionModel, Model, NetworkModel
 from bench.problem import Problem, build_operator, check_size
-from bench.record import Record, runs_folder, writing
+from bench.record import Record, clear, runs_folder, writing
 from bench.scoring import mean_score
 from bench.spec import PRESETS, Component, Preset, Recipe, RunSpec, override, parse_chain
 from bench.training import History, Progress, Trainer
@@ -221,7 +221,8 @@ class Run:
     ) -> Record:
         """Fit, reconstruct the test images, score, time, and write the record.
 
-        A model or operator that raises gives a record of status ``failed``.
+        A model or operator that raises gives a record of status ``failed``, which does not take the
+        place of a successful one.
 
         Raises:
             UsageError: the spec cannot work as it stands; nothing is recorded.
@@ -242,7 +243,11 @@ class Run:
             except Exception as error:
                 record = self._draft(status="failed", error=_reason(error))
                 keep = isinstance(error, CheckpointError)
-            (folder / "record.json").write_text(record.to_json(), encoding="utf-8")
+                clear(folder)
+            if record.status == "failed" and self.recorded(results):
+                record = replace(record, error=f"{record.error} (its earlier record is kept)")
+            else:
+                (folder / "record.json").write_text(record.to_json(), encoding="utf-8")
         if not keep:
             checkpoint.unlink(missing_ok=True)
         return replace(record, folder=runs_folder(results) / self.fingerprint)

@@ -162,13 +162,21 @@ def test_a_record_is_replaced_whole(tmp_path):
 
 
 def test_others_may_read_a_record(tmp_path):
-    """Results are shared between people: no more private than the umask makes them."""
-    umask = os.umask(0o022)
-    try:
-        folder = write(tmp_path, make())
-    finally:
-        os.umask(umask)
+    """Results are shared between people, also the files that a library has made private."""
+    with writing(tmp_path, "0123456789abcdef") as folder:
+        (folder / "record.json").write_text(make().to_json())
+        (folder / "record.json").chmod(0o600)
+    folder = runs_folder(tmp_path) / "0123456789abcdef"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+    assert stat.S_IMODE((folder / "record.json").stat().st_mode) == 0o644
+
+
+def test_without_a_record_nothing_changes(tmp_path):
+    """What left no record.json does not take the place of what did."""
+    write(tmp_path, make(error="old"))
+    with writing(tmp_path, "0123456789abcdef") as folder:
+        (folder / "scores.parquet").touch()
+    assert [record.error for record in read_all(tmp_path)[0]] == ["old"]
 
 
 def _write_many(results, number):

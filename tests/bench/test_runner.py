@@ -131,6 +131,25 @@ def test_failed_run_is_recorded(tmp_path, tiny, plugin):
     assert Run(record.spec).recorded(tmp_path) is None
 
 
+def test_a_failure_leaves_no_half_files_and_no_gap(tmp_path, tiny, monkeypatch):
+    """What a failed run wrote is removed; it never takes the place of an earlier success."""
+
+    def fail(*_):
+        raise OSError("no room")
+
+    spec = specify("denoising", "mean", tiny)
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.runner.save_samples", fail)
+        failed = Run(spec).execute(tmp_path)
+    assert failed.status == "failed"
+    assert [path.name for path in failed.folder.iterdir()] == ["record.json"]
+    good = Run(spec).execute(tmp_path)
+    monkeypatch.setattr("bench.runner.save_samples", fail)
+    forced = Run(spec).execute(tmp_path, force=True)
+    assert forced.error == "OSError: no room (its earlier record is kept)"
+    assert Record.read(good.folder).to_json() == good.to_json()
+
+
 def test_function_as_model(tmp_path, tiny, plugin):
     """A plain function that returns a module is a model; its parameters can be set."""
     path = plugin(
