@@ -150,9 +150,9 @@ def _flipped(x: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(flip, x.flip(-1), x)
 
 
-def check_size(image_shape: tuple[int, int, int], smallest: int, name: str) -> None:
+def check_size(image_shape: tuple[int, ...], smallest: int, name: str) -> None:
     """Raise a UsageError if an image is smaller than ``name`` can take."""
-    _, height, width = image_shape
+    height, width = image_shape[-2:]
     if min(height, width) < smallest:
         raise UsageError(
             f"{name} needs images of at least {smallest}x{smallest} pixels; these are {height}x{width}"

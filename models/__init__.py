@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.operators import Operator
-from bench.problem import Problem
+from bench.problem import Problem, check_size
 from bench.training import History, Trainer
 
 
@@ -70,10 +70,21 @@ class NetworkModel(Model):
     """
 
     trained = True
+    #: Least height and width of the images that the network takes.
+    smallest: ClassVar[int] = 1
 
     #: Set by the runner: the recipe, where progress is reported, where checkpoints go.
     trainer: Trainer
     module: nn.Module
+
+    def fits(self, operator: Operator) -> str:
+        """As of every model.
+
+        Raises:
+            UsageError: the images are too small for the network.
+        """
+        check_size(operator.image_shape, self.smallest, type(self).__name__)
+        return super().fits(operator)
 
     def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:
         """A network from ``(B, in_channels, H, W)`` to ``(B, out_channels, H, W)``."""

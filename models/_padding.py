@@ -1,9 +1,8 @@
 """Any image size for networks that halve it several times."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from bench.errors import UsageError
 
 
 class Padded(nn.Module):
@@ -19,21 +18,23 @@ class Padded(nn.Module):
         bottom, right = -height % self.multiple, -width % self.multiple
         if bottom or right:
             x = F.pad(x, (0, right, 0, bottom), mode="replicate")
-        out: Tensor = self.network(x)
+        if self.training and len(x) == 1 and max(x.shape[-2:]) == self.multiple:
+            # At the coarsest scale a lone image has one value per channel, and batch normalisation
+            # needs two to train on: its mirror image goes with it.
+            out: Tensor = self.network(torch.cat([x, x.flip(-1)]))[:1]
+        else:
+            out = self.network(x)
         return out[..., :height, :width]
 
 
-def padded(network: nn.Module, levels: int, image_size: tuple[int, int], name: str) -> Padded:
-    """``network``, which halves the image ``levels`` times, for images of ``image_size``.
+def smallest(multiple: int) -> int:
+    """Least height and width for a network that works on multiples of ``multiple``.
 
-    Raises:
-        UsageError: the image is smaller than ``2 ** levels`` pixels, which leaves nothing at the bottom.
+    Padding then at most doubles each side; more would leave the network little but padding to see.
     """
-    multiple = 2**levels
-    if min(image_size) < multiple:
-        size = "x".join(map(str, image_size))
-        raise UsageError(
-            f"{name} halves the image {levels} times and needs {multiple}x{multiple} pixels; "
-            f"these images have {size}"
-        )
-    return Padded(network, multiple)
+    return -(-multiple // 2)
+
+
+def padded(network: nn.Module, levels: int, image_size: tuple[int, int], name: str) -> Padded:
+    """``network``, which halves the image ``levels`` times, for images of any size."""
+    return Padded(network, 2**levels)

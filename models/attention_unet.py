@@ -5,7 +5,7 @@ from torch import nn
 
 from bench.errors import at_least
 from bench.models import NetworkModel
-from bench.models._padding import padded
+from bench.models._padding import Padded, smallest
 
 
 class AttentionUNet(NetworkModel):
@@ -20,6 +20,8 @@ class AttentionUNet(NetworkModel):
         Oktay et al.: Attention U-Net, arXiv 1804.03999.
     """
 
+    smallest = smallest(16)
+
     def __init__(self, width: int = 16):
         at_least(1, width=width)
         self.width = width
@@ -27,4 +29,4 @@ class AttentionUNet(NetworkModel):
     def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:
         channels = tuple(self.width * 2**level for level in range(5))
         net = MonaiAttentionUnet(2, in_channels, out_channels, channels, strides=(2, 2, 2, 2))
-        return padded(net, 4, image_size, "attention_unet")
+        return Padded(net, 16)

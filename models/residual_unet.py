@@ -5,7 +5,7 @@ from torch import nn
 
 from bench.errors import at_least
 from bench.models import NetworkModel
-from bench.models._padding import padded
+from bench.models._padding import Padded, smallest
 
 
 class ResidualUNet(NetworkModel):
@@ -21,6 +21,8 @@ class ResidualUNet(NetworkModel):
         Kerfoot et al.: Left-ventricle quantification using residual U-Net, STACOM 2018.
     """
 
+    smallest = smallest(16)
+
     def __init__(self, width: int = 16, units: int = 2):
         at_least(1, width=width, units=units)
         self.width = width
@@ -31,4 +33,4 @@ class ResidualUNet(NetworkModel):
         net = MonaiUNet(
             2, in_channels, out_channels, channels, (2, 2, 2, 2), num_res_units=self.units, norm="batch"
         )
-        return padded(net, 4, image_size, "residual_unet")
+        return Padded(net, 16)

@@ -5,7 +5,7 @@ from torch import nn
 
 from bench.errors import at_least
 from bench.models import NetworkModel
-from bench.models._padding import padded
+from bench.models._padding import Padded, smallest
 
 
 class UNet(NetworkModel):
@@ -22,6 +22,8 @@ class UNet(NetworkModel):
         Ronneberger, Fischer, Brox: U-Net, MICCAI 2015.
     """
 
+    smallest = smallest(16)
+
     def __init__(self, width: int = 16):
         at_least(1, width=width)
         self.width = width
@@ -30,4 +32,4 @@ class UNet(NetworkModel):
         w = self.width
         features = (w, 2 * w, 4 * w, 8 * w, 16 * w, w)
         net = BasicUNet(2, in_channels, out_channels, features=features, norm="batch")
-        return padded(net, 4, image_size, "unet")
+        return Padded(net, 16)

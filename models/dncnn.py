@@ -1,0 +1,36 @@
+"""The denoising CNN."""
+
+from pydantic import PositiveInt
+from torch import nn
+
+from bench.models import NetworkModel
+
+
+class DnCNN(NetworkModel):
+    """DnCNN: a plain stack of 3x3 convolutions at full resolution.
+
+    Convolution and ReLU; ``depth - 2`` times convolution, batch normalisation and ReLU; convolution.
+
+    Args:
+        depth: number of convolutions; the paper has 17 for a known noise level.
+        width: channels of each; the paper has 64.
+        residual: predict the error of the measurement in place of the image, as the paper does,
+            where the measurement as image has the image's channels.
+
+    Reference:
+        Zhang et al.: Beyond a Gaussian denoiser, IEEE TIP 26(7), 2017.
+    """
+
+    def __init__(self, depth: PositiveInt = 17, width: PositiveInt = 32, residual: bool = True):
+        if depth < 2:
+            raise ValueError(f"depth must be at least 2, not {depth}: a first and a last convolution")
+        self.depth = depth
+        self.width = width
+        self.residual = residual
+
+    def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:
+        layers: list[nn.Module] = [nn.Conv2d(in_channels, self.width, 3, padding=1), nn.ReLU(inplace=True)]
+        for _ in range(self.depth - 2):
+            convolution = nn.Conv2d(self.width, self.width, 3, padding=1, bias=False)
+            layers += [convolution, nn.BatchNorm2d(self.width), nn.ReLU(inplace=True)]
+        return nn.Sequential(*layers, nn.Conv2d(self.width, out_channels, 3, padding=1))

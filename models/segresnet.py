@@ -1,0 +1,33 @@
+"""The residual encoder-decoder of the BraTS 2018 challenge's winner."""
+
+from typing import Annotated
+
+from monai.networks.nets import SegResNet as MonaiSegResNet
+from pydantic import Field
+from torch import nn
+
+from bench.models import NetworkModel
+from bench.models._padding import Padded, smallest
+
+
+class SegResNet(NetworkModel):
+    """SegResNet (MONAI): residual blocks, a deep encoder and a light decoder.
+
+    Four scales with ``width`` to ``8 width`` channels, (1, 2, 2, 4) residual blocks down and one per
+    scale up, group normalisation, bilinear upsampling, sums as skip connections.
+
+    Args:
+        width: channels of the finest scale, a multiple of 8 for the group normalisation.
+
+    Reference:
+        Myronenko: 3D MRI brain tumor segmentation using autoencoder regularization, BrainLes 2018,
+        arXiv 1810.11654; without its variational branch.
+    """
+
+    smallest = smallest(8)
+
+    def __init__(self, width: Annotated[int, Field(gt=0, multiple_of=8)] = 16):
+        self.width = width
+
+    def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:
+        return Padded(MonaiSegResNet(2, self.width, in_channels, out_channels), 8)

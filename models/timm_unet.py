@@ -1,0 +1,129 @@
+"""A U-Net on any backbone of timm."""
+
+import difflib
+from collections.abc import Mapping
+
+import timm
+import torch
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from bench.errors import BenchError, UsageError
+from bench.models import NetworkModel, seen_shape
+from bench.models._features import FeatureUNet, feature_shapes
+from bench.models._padding import Padded, smallest
+from bench.operators import Operator
+from bench.problem import Problem, check_size
+
+
+class TimmUNet(NetworkModel):
+    """U-Net with a timm backbone as encoder: encoder=NAME.
+
+    The decoder goes from the coarsest feature maps to full resolution in steps of at most 2:
+    bilinear upsampling, then two 3x3 convolutions with batch normalisation over all maps of that
+    size; at full resolution, over the network's input itself.
+
+    Args:
+        encoder: any timm model that supports ``features_only``; ``timm.list_models()`` names them.
+        width: channels of the decoder at full resolution; doubled at every coarser scale, up to 16
+            times.
+        pretrained: start from timm's weights, which are downloaded.
+
+    Raises:
+        ValueError: timm has no such model, or the model has no features.
+
+    Reference:
+        Wightman: PyTorch image models, 2019, doi 10.5281/zenodo.4414861.
+    """
+
+    def __init__(self, encoder: str = "resnet18", width: PositiveInt = 16, pretrained: bool = False):
+        if not timm.is_model(encoder):
+            near = difflib.get_close_matches(encoder, timm.list_models(), n=5, cutoff=0.5)
+            hint = f"near it: {', '.join(near)}" if near else "timm.list_models() names all"
+            raise ValueError(f"timm has no model {encoder!r}; {hint}")
+        self.encoder = encoder
+        self.width = width
+        self.pretrained = pretrained
+        try:
+            with torch.device("meta"):
+                self.step: int = max(self._backbone(3, None).feature_info.reduction())  # type: ignore[union-attr, operator]
+        except Exception as error:
+            raise ValueError(f"timm's {encoder} gives no feature maps to decode: {error}") from error
+
+    def fits(self, operator: Operator) -> str:
+        channels, height, width = seen_shape(operator)
+        self._multiple(channels, (height, width))
+        return super().fits(operator)
+
+    def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:
+        multiple = self._multiple(in_channels, image_size)
+        canvas = _canvas(image_size, multiple)
+        backbone = self._backbone(in_channels, canvas, self.pretrained)
+        return Padded(FeatureUNet(backbone, in_channels, out_channels, canvas, self.width), multiple)
+
+    def restore(self, problem: Problem, state: Mapping[str, Tensor]) -> None:
+        self.pretrained = False  # the saved weights take their place
+        super().restore(problem, state)
+
+    def _backbone(
+        self, in_channels: int, canvas: tuple[int, int] | None, pretrained: bool = False
+    ) -> nn.Module:
+        """The encoder; one that is built for one image size, for ``canvas``."""
+        config = timm.get_pretrained_cfg(self.encoder)
+        size = {"img_size": canvas} if canvas and config and config.fixed_input_size else {}
+        try:
+            backbone: nn.Module = timm.create_model(
+                self.encoder, pretrained=pretrained, features_only=True, in_chans=in_channels, **size
+            )
+        except Exception as error:
+            if pretrained:
+                raise BenchError(f"timm's weights for {self.encoder} could not be had: {error}") from error
+            raise
+        return backbone
+
+    def _multiple(self, in_channels: int, image_size: tuple[int, int]) -> int:
+        """What image sizes are padded to multiples of: the least that the backbone works with.
+
+        Mostly its coarsest step, but some want several of those, or exactly the size they were made
+        for. Found by trying.
+
+        Raises:
+            UsageError: the backbone cannot take images of this size.
+        """
+        height, width = image_size
+        reason = None
+        for multiple in (*(self.step * n for n in range(1, 5)), self._own_size()):
+            reason = self._refusal(in_channels, _canvas(image_size, multiple))
+            if reason is None:
+                check_size((height, width), smallest(multiple), f"timm's {self.encoder}")
+                return multiple
+        raise UsageError(
+            f"timm's {self.encoder} cannot take images of {in_channels} channels and {height}x{width} "
+            f"pixels: {reason}"
+        )
+
+    def _refusal(self, in_channels: int, canvas: tuple[int, int]) -> Exception | None:
+        """What the backbone raises for images of this size; None if it takes them."""
+        refusal = None
+        for device in ("meta", "cpu"):
+            try:
+                with torch.device(device):
+                    feature_shapes(self._backbone(in_channels, canvas), in_channels, canvas)
+                return None
+            except Exception as error:
+                refusal = error
+            if "meta" not in str(refusal):
+                break  # without memory was not the trouble
+        return refusal
+
+    def _own_size(self) -> int:
+        """Side of the images that the encoder was made for."""
+        config = timm.get_pretrained_cfg(self.encoder)
+        size: tuple[int, ...] = config.input_size if config else (3, 224, 224)
+        return max(size[1:])
+
+
+def _canvas(image_size: tuple[int, int], multiple: int) -> tuple[int, int]:
+    """The size that images are padded to."""
+    height, width = image_size
+    return height + -height % multiple, width + -width % multiple

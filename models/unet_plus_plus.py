@@ -1,0 +1,48 @@
+"""The nested U-Net."""
+
+from monai.networks.nets import BasicUNetPlusPlus
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from bench.models import NetworkModel
+from bench.models._padding import Padded, smallest
+
+
+class UNetPlusPlus(NetworkModel):
+    """UNet++ (MONAI): nested, densely connected skips.
+
+    Five scales with ``width`` to ``16 width`` channels, batch normalisation, one output (no deep
+    supervision).
+
+    Args:
+        width: channels of the finest scale.
+
+    Reference:
+        Zhou et al.: UNet++, A Nested U-Net Architecture, DLMIA 2018, arXiv 1807.10165.
+    """
+
+    smallest = smallest(16)
+
+    def __init__(self, width: PositiveInt = 16):
+        self.width = width
+
+    def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:
+        w = self.width
+        features = (w, 2 * w, 4 * w, 8 * w, 16 * w, w)
+        net = BasicUNetPlusPlus(2, in_channels, out_channels, features=features, norm="batch")
+        for name in ("final_conv_0_1", "final_conv_0_2", "final_conv_0_3"):
+            # Outputs of deep supervision: they would count as weights and never be trained.
+            setattr(net, name, nn.Identity())
+        return Padded(First(net), 16)
+
+
+class First(nn.Module):
+    """The first of a network's outputs."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.network(x)[0]
+        return out

@@ -1,0 +1,138 @@
+"""The U-Net on timm's backbones."""
+
+import pytest
+import timm
+import torch
+
+from bench import registry
+from bench.errors import UsageError
+from bench.models._features import FeatureUNet, feature_shapes, ladder
+from bench.models._padding import Padded
+from bench.models.timm_unet import TimmUNet
+from bench.operators.denoising import Denoising
+from bench.runner import Run, specify
+from bench.spec import Component
+
+#: One small model of each kind of feature extractor in timm.
+SAMPLE = [
+    "cait_xxs24_224",
+    "crossvit_tiny_240",
+    "hrnet_w18_small",
+    "inception_v3",
+    "pit_ti_224",
+    "test_byobnet",
+]
+#: Convolutional; one size only, windows of tokens; tokens at one scale; channels last; five scales.
+ENCODERS = ["resnet10t", "swin_tiny_patch4_window7_224", "vit_tiny_patch16_224", "test_convnext", "lcnet_035"]
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize(("in_channels", "out_channels", "size"), [(12, 3, (32, 32)), (1, 1, (17, 19))])
+def test_any_channels_and_odd_sizes(encoder, in_channels, out_channels, size):
+    """Encoders of every kind take any number of channels and odd sizes, one image alone too."""
+    network = TimmUNet(encoder, width=4).network(in_channels, out_channels, size).eval()
+    with torch.no_grad():
+        out = network(torch.rand(1, in_channels, *size))
+    assert out.shape == (1, out_channels, *size)
+    assert out.isfinite().all()
+
+
+def test_kinds_of_extractors():
+    """Each way that timm takes features makes a U-Net on images of the encoder's own size.
+
+    On the meta device: shapes and layers are real, memory and time are not spent.
+    """
+    failed = {}
+    for name in SAMPLE:
+        model = TimmUNet(name)
+        side = model._own_size()
+        with torch.device("meta"):
+            network = model.network(5, 2, (side, side))
+            out = network(torch.rand(2, 5, side, side))
+            out.sum().backward()
+        if out.shape != (2, 2, side, side):
+            failed[name] = out.shape
+    assert failed == {}
+
+
+def test_feature_maps_are_the_encoder_s():
+    """The decoder reads the maps that timm documents: channels and reductions of feature_info."""
+    encoder = timm.create_model("resnet10t", features_only=True, pretrained=False, in_chans=5)
+    info = encoder.feature_info
+    expected = [(c, 64 // r, 96 // r) for c, r in zip(info.channels(), info.reduction(), strict=True)]
+    assert feature_shapes(encoder, 5, (64, 96)) == expected
+
+
+def test_trying_shapes_leaves_no_trace():
+    """Statistics of batch normalisation and the training mode are untouched by looking at shapes."""
+    encoder = timm.create_model("resnet10t", features_only=True, pretrained=False).train()
+    before = {k: v.clone() for k, v in encoder.state_dict().items()}
+    state = torch.get_rng_state()
+    feature_shapes(encoder, 3, (32, 32))
+    assert encoder.training
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(v, before[k]) for k, v in encoder.state_dict().items())
+
+
+def test_checking_leaves_the_seed_alone():
+    """The constructor looks at the backbone without drawing from torch's generator."""
+    state = torch.get_rng_state()
+    TimmUNet("resnet10t").fits(
+        Run(specify("denoising", "mean", "photos:size=32,train=4,test=1")).problem.operator
+    )
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_ladder_doubles_at_most():
+    """From a size to the next there is at most a factor of 2, and all given sizes are steps."""
+    assert ladder([(2, 2), (32, 32)]) == [(2, 2), (4, 4), (8, 8), (16, 16), (32, 32)]
+    assert ladder([(14, 14), (20, 20), (240, 240)])[:4] == [(14, 14), (20, 20), (40, 40), (80, 80)]
+    assert ladder([(1, 2), (2, 4), (4, 8)]) == [(1, 2), (2, 4), (4, 8)]
+
+
+def test_image_reaches_the_last_block():
+    """Every pixel of the input is seen at full resolution: encoders start at half of it at best."""
+    network = TimmUNet("resnet10t", width=4).network(3, 1, (32, 32))
+    assert isinstance(network, Padded)
+    assert isinstance(network.network, FeatureUNet)
+    assert network.network.blocks[-1][0].in_channels == 8 + 3
+
+
+def test_no_weights_unless_asked(monkeypatch):
+    """Nothing is downloaded by default; asked for, timm is asked for its weights."""
+    asked = []
+    create = timm.create_model
+
+    def record(name, pretrained, **settings):
+        asked.append(pretrained)
+        return create(name, pretrained=False, **settings)
+
+    monkeypatch.setattr(timm, "create_model", record)
+    TimmUNet("resnet10t").network(3, 1, (32, 32))
+    assert not any(asked)
+    TimmUNet("resnet10t", pretrained=True).network(3, 1, (32, 32))
+    assert asked[-1] is True
+
+
+def test_unknown_encoder():
+    """A name that timm does not have is refused at once, with the names near it."""
+    with pytest.raises(UsageError, match=r"timm has no model 'resnet81'; near it: .*resnet18"):
+        Component.parse("timm_unet:encoder=resnet81").checked(registry.models).build(registry.models)
+
+
+def test_encoder_without_features(monkeypatch):
+    """A model that timm cannot take features of is refused at once."""
+
+    def refuse(*args, **settings):
+        raise RuntimeError("features_only not implemented for this model")
+
+    monkeypatch.setattr(timm, "create_model", refuse)
+    with pytest.raises(ValueError, match="resnet10t gives no feature maps to decode: features_only not impl"):
+        TimmUNet("resnet10t")
+
+
+def test_too_small_for_the_encoder():
+    """Images smaller than the encoder can take are refused before training, with the size it needs."""
+    spec = specify("denoising", "timm_unet:encoder=inception_v3", "photos:size=32,train=10,test=2")
+    with pytest.raises(UsageError, match="at least 48x48 pixels; these are 32x32"):
+        Run(spec).model  # noqa: B018
