@@ -2,9 +2,9 @@
 
 import torch
 from monai.networks.nets import BasicUNet
-from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
+from bench.errors import at_least
 from bench.models import NetworkModel
 from bench.models._padding import Padded, smallest
 
@@ -26,7 +26,9 @@ class CoordUNet(NetworkModel):
 
     smallest = smallest(16)
 
-    def __init__(self, width: PositiveInt = 16, frequencies: NonNegativeInt = 4):
+    def __init__(self, width: int = 16, frequencies: int = 4):
+        at_least(1, width=width)
+        at_least(0, frequencies=frequencies)
         self.width = width
         self.frequencies = frequencies
 

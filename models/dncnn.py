@@ -1,8 +1,8 @@
 """The denoising CNN."""
 
-from pydantic import PositiveInt
 from torch import nn
 
+from bench.errors import at_least
 from bench.models import NetworkModel
 
 
@@ -21,9 +21,9 @@ class DnCNN(NetworkModel):
         Zhang et al.: Beyond a Gaussian denoiser, IEEE TIP 26(7), 2017.
     """
 
-    def __init__(self, depth: PositiveInt = 17, width: PositiveInt = 32, residual: bool = True):
-        if depth < 2:
-            raise ValueError(f"depth must be at least 2, not {depth}: a first and a last convolution")
+    def __init__(self, depth: int = 17, width: int = 32, residual: bool = True):
+        at_least(2, depth=depth)
+        at_least(1, width=width)
         self.depth = depth
         self.width = width
         self.residual = residual

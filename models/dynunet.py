@@ -4,9 +4,9 @@ from itertools import takewhile
 from typing import Literal
 
 from monai.networks.nets import DynUNet as MonaiDynUNet
-from pydantic import PositiveInt
 from torch import nn
 
+from bench.errors import at_least
 from bench.models import NetworkModel
 from bench.models._padding import Padded
 
@@ -28,7 +28,8 @@ class DynUNet(NetworkModel):
         Isensee et al.: nnU-Net, Nature Methods 18, 2021.
     """
 
-    def __init__(self, width: PositiveInt = 16, norm: Literal["batch", "instance"] = "batch"):
+    def __init__(self, width: int = 16, norm: Literal["batch", "instance"] = "batch"):
+        at_least(1, width=width)
         self.width = width
         self.norm = norm
 

@@ -1,9 +1,6 @@
 """The residual encoder-decoder of the BraTS 2018 challenge's winner."""
 
-from typing import Annotated
-
 from monai.networks.nets import SegResNet as MonaiSegResNet
-from pydantic import Field
 from torch import nn
 
 from bench.models import NetworkModel
@@ -26,7 +23,9 @@ class SegResNet(NetworkModel):
 
     smallest = smallest(8)
 
-    def __init__(self, width: Annotated[int, Field(gt=0, multiple_of=8)] = 16):
+    def __init__(self, width: int = 16):
+        if width < 8 or width % 8:
+            raise ValueError(f"width must be a multiple of 8, not {width}")
         self.width = width
 
     def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:

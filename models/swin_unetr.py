@@ -1,9 +1,6 @@
 """The Swin transformer U-Net."""
 
-from typing import Annotated
-
 from monai.networks.nets import SwinUNETR as MonaiSwinUNETR
-from pydantic import Field
 from torch import nn
 
 from bench.models import NetworkModel
@@ -26,7 +23,9 @@ class SwinUNETR(NetworkModel):
 
     smallest = smallest(32)
 
-    def __init__(self, features: Annotated[int, Field(gt=0, multiple_of=12)] = 24):
+    def __init__(self, features: int = 24):
+        if features < 12 or features % 12:
+            raise ValueError(f"features must be a multiple of 12, not {features}")
         self.features = features
 
     def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 
 import timm
 import torch
-from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from bench.errors import BenchError, UsageError
+from bench.errors import BenchError, UsageError, at_least
 from bench.models import NetworkModel, seen_shape
 from bench.models._features import FeatureUNet, feature_shapes
 from bench.models._padding import Padded, smallest
@@ -36,7 +35,8 @@ class TimmUNet(NetworkModel):
         Wightman: PyTorch image models, 2019, doi 10.5281/zenodo.4414861.
     """
 
-    def __init__(self, encoder: str = "resnet18", width: PositiveInt = 16, pretrained: bool = False):
+    def __init__(self, encoder: str = "resnet18", width: int = 16, pretrained: bool = False):
+        at_least(1, width=width)
         if not timm.is_model(encoder):
             near = difflib.get_close_matches(encoder, timm.list_models(), n=5, cutoff=0.5)
             hint = f"near it: {', '.join(near)}" if near else "timm.list_models() names all"

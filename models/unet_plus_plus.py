@@ -1,9 +1,9 @@
 """The nested U-Net."""
 
 from monai.networks.nets import BasicUNetPlusPlus
-from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from bench.errors import at_least
 from bench.models import NetworkModel
 from bench.models._padding import Padded, smallest
 
@@ -23,7 +23,8 @@ class UNetPlusPlus(NetworkModel):
 
     smallest = smallest(16)
 
-    def __init__(self, width: PositiveInt = 16):
+    def __init__(self, width: int = 16):
+        at_least(1, width=width)
         self.width = width
 
     def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:

@@ -170,16 +170,16 @@ def test_coordinates_tell_the_place():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("unet:width=0", "greater than 0"),
-        ("segresnet:width=12", "multiple of 8"),
-        ("swin_unetr:features=32", "multiple of 12"),
-        ("residual_unet:units=-1", "greater than or equal to 0"),
-        ("dncnn:depth=1", "at least 2"),
+        ("unet:width=0", "width must be at least 1, not 0"),
+        ("coord_unet:frequencies=-1", "frequencies must be at least 0, not -1"),
+        ("dncnn:depth=1", "depth must be at least 2, not 1"),
+        ("segresnet:width=12", "width must be a multiple of 8, not 12"),
+        ("swin_unetr:features=0", "features must be a multiple of 12, not 0"),
         ("dynunet:norm=layer", "'batch' or 'instance'"),
     ],
 )
 def test_bad_parameters(text, message):
-    """A width that the network cannot have is refused before anything is loaded, and told what fits."""
+    """A value that the network cannot have is refused by its name, with what it can have."""
     with pytest.raises(UsageError, match=message):
         model(text)
 
