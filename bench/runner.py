@@ -297,7 +297,7 @@ class Run:
         return Record(
             fingerprint=self.fingerprint,
             spec=self.spec,
-            role=self.model.role,
+            role=self.model.role_in(problem.operator),
             data={"digest": digest, "duplicates": _duplicates(str(self.spec.dataset)), **counts, **shapes},
             settings=problem.operator.settings(),
             provenance=provenance.collect(problem.device),

@@ -17,7 +17,7 @@ from bench.spec import RunSpec
 from bench.training import Progress
 
 #: Run along with whatever was asked for: the floor, and the ceilings that the operator knows.
-BASELINES = ("mean", "inverse")
+BASELINES = ("mean", "inverse", "posterior_mean")
 
 
 def plan(
@@ -106,9 +106,12 @@ def _known(
         # What was changed for the models that train does not concern the baselines.
         spec = specify(operator, name, dataset, seed=seed, **settings)
         try:
-            yield _fitting(spec)
+            run = _fitting(spec)
         except MismatchError:
             continue
+        # Where the inverse is exact, the posterior mean is the same image again.
+        if name != "posterior_mean" or not run.problem.operator.exact_inverse:
+            yield run
 
 
 @contextmanager

@@ -47,6 +47,10 @@ class Model(ABC):
         missing = [need for need in self.needs if not operator.can(need)]
         return f"it needs the operator's {' and '.join(missing)}" if missing else ""
 
+    def role_in(self, operator: Operator) -> str:
+        """What this model is for in the table of ``operator``: :attr:`role`, unless it depends."""
+        return self.role
+
     def parameters(self) -> int:
         """Number of values learned from the training images."""
         return sum(tensor.numel() for tensor in self.state().values())

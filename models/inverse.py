@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from bench.models import Model
+from bench.operators import Operator
 from bench.problem import Problem
 from bench.training import History
 
@@ -10,11 +11,14 @@ from bench.training import History
 class Inverse(Model):
     """Closed-form inverse of the operator.
 
-    Decryption with the key, filtered back-projection; for noise, the measurement itself.
+    Decryption with the key, filtered back-projection; for noise, the measurement itself. Where it
+    inverts exactly it is the ceiling of the operator's table, elsewhere a method among others.
     """
 
-    role = "ceiling"
     needs = ("inverse",)
+
+    def role_in(self, operator: Operator) -> str:
+        return "ceiling" if operator.exact_inverse else "model"
 
     def fit(self, problem: Problem) -> History:
         self.operator = problem.operator

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,11 +35,11 @@ class Operator(ABC):
     """
 
     #: Whether ``forward`` is linear; then ``adjoint`` is expected.
-    linear: ClassVar[bool] = False
+    linear: bool = False
     #: Whether ``inverse(forward(x)) == x`` to the last bit for 8-bit images.
-    exact_inverse: ClassVar[bool] = False
+    exact_inverse: bool = False
     #: Whether it only adds noise to what it is given: a reconstruction leaves it out of ``system``.
-    noise: ClassVar[bool] = False
+    noise: bool = False
     #: Standard deviation of an operator that adds Gaussian noise and does nothing else.
     gaussian: float | None = None
 

@@ -18,9 +18,9 @@ class Chain(Operator):
     def __init__(self, parts: list[Operator]):
         super().__init__(parts[0].image_shape)
         self.parts = parts
-        self.linear = all(part.linear for part in parts)  # type: ignore[misc]
-        self.exact_inverse = all(part.exact_inverse for part in parts)  # type: ignore[misc]
-        self.noise = all(part.noise for part in parts)  # type: ignore[misc]
+        self.linear = all(part.linear for part in parts)
+        self.exact_inverse = all(part.exact_inverse for part in parts)
+        self.noise = all(part.noise for part in parts)
 
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
         for part in self.parts:

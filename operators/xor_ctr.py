@@ -47,7 +47,7 @@ class XorCtr(Operator):
         super().__init__(image_shape)
         self.key = secret(key, "key", seed)
         self.iv = None if iv == "fresh" else secret(iv, "iv", seed)
-        self.exact_inverse = self.iv is not None  # type: ignore[misc]
+        self.exact_inverse = self.iv is not None
 
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
         keystream = self.keystream(x.device) if self.iv else self._fresh(len(x), generator)

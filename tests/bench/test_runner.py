@@ -98,6 +98,12 @@ def test_decryption_as_in_table_one(tmp_path, tiny):
     assert noisy.scores["ssim"] == pytest.approx(0, abs=0.02)
 
 
+def test_inverse_is_a_ceiling_only_where_exact(tmp_path, tiny):
+    """Decryption bounds what can be reached; the noisy image that is "denoised" by nothing does not."""
+    roles = {o: bench.run(o, "inverse", tiny, results=tmp_path).role for o in ("xor_ctr", "denoising", "ct")}
+    assert roles == {"xor_ctr": "ceiling", "denoising": "model", "ct": "model"}
+
+
 def test_weights_are_those_of_the_best_epoch(tmp_path, tiny):
     """The stored weights rebuild a model that scores the same test images identically."""
     from bench.evaluation import evaluate
