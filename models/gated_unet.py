@@ -9,7 +9,7 @@ from bench.models._keystream import reason_unfit, recover
 from bench.models._padding import padded
 from bench.models._statistics import histogram, mean_image
 from bench.operators import Operator
-from bench.operators._levels import intensities, log_posterior
+from bench.operators._levels import intensities, log_posterior, pieces
 from bench.problem import Problem
 
 #: Grey levels per pixel that noisy bytes leave in question: at 1 % noise the likeliest 16 hold all but
@@ -108,7 +108,11 @@ class _Posterior(nn.Module):
             Its posterior in bins ``(B, C BINS, H, W)``; probabilities and intensities of its
             likeliest levels ``(B, C, H, W, CANDIDATES)``.
         """
-        posterior = log_posterior(y, self.stream, self.sigma, self.prior).softmax(-1)
-        bins = posterior.unflatten(-1, (BINS, -1)).sum(-1)
-        best, index = (part.permute(0, 3, 1, 2, 4) for part in posterior.topk(CANDIDATES, sorted=False))
-        return bins.permute(0, 3, 4, 1, 2).flatten(1, 2), best, intensities(y.device)[index]
+        seen = []
+        for piece in pieces(y, self.stream):
+            posterior = log_posterior(piece, self.stream, self.sigma, self.prior).softmax(-1)
+            bins = posterior.unflatten(-1, (BINS, -1)).sum(-1)
+            seen.append((bins, *posterior.topk(CANDIDATES, sorted=False)))
+        bins, best, index = (torch.cat(part).permute(0, 3, 4, 1, 2) for part in zip(*seen, strict=True))
+        level = intensities(y.device)[index]
+        return bins.flatten(1, 2), best.movedim(2, -1), level.movedim(2, -1)

@@ -68,7 +68,12 @@ def posterior_mean(y: Tensor, keystream: Tensor, sigma: float | Tensor, prior: T
         prior: probability of each of the 256 grey levels.
     """
     levels = intensities(y.device)
-    # One image has 4 C H W 256 likelihoods: a few images at a time bound the memory.
-    pieces = y.split(max(1, 2**21 // keystream.numel()))
-    means = [log_posterior(piece, keystream, sigma, prior).softmax(-1) @ levels for piece in pieces]
+    means = [
+        log_posterior(piece, keystream, sigma, prior).softmax(-1) @ levels for piece in pieces(y, keystream)
+    ]
     return torch.cat(means).permute(0, 3, 1, 2)
+
+
+def pieces(y: Tensor, keystream: Tensor) -> tuple[Tensor, ...]:
+    """Measurements a few images at a time: their posteriors, 64 numbers per byte, fill 512 MiB at most."""
+    return y.split(max(1, 2**21 // keystream.numel()))

@@ -1,0 +1,18 @@
+"""Which ceilings run along."""
+
+import pytest
+
+from bench.sweep import plan
+
+
+@pytest.mark.parametrize(
+    ("operator", "expected"),
+    [
+        ("xor_ctr", {"unet", "mean", "inverse"}),
+        ("xor_ctr+noise:sigma=0.01", {"unet", "mean", "inverse", "posterior_mean"}),
+        ("xor_ctr:iv=fresh", {"unet", "mean"}),
+    ],
+)
+def test_every_known_ceiling_runs_along(operator, expected, tiny):
+    """The posterior mean is a ceiling where noise stops the exact inverse, and only where it is known."""
+    assert {run.spec.model.name for run in plan([operator], ["unet"], tiny)} == expected
