@@ -1,0 +1,88 @@
+"""Non-local means."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from skimage.restoration import denoise_nl_means
+from torch import Tensor
+
+from bench.models import Model
+from bench.operators import Operator
+from bench.problem import Problem
+from bench.scoring import psnr
+from bench.training import History
+
+#: Strengths tried, in units of the noise's deviation.
+STRENGTHS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5)
+#: Validation images that each strength is tried on: one image takes milliseconds.
+IMAGES = 32
+
+
+class NLM(Model):
+    """Non-local means (scikit-image), strength chosen by the validation split; denoising only.
+
+    A pixel becomes the mean of the pixels around it, weighted by ``exp(-d^2 / h^2)``, where d^2 is
+    the mean squared difference of the patches around the two less what noise adds to it. The noise's
+    deviation is that of the training measurements from their images. It runs on the CPU, image by
+    image, whatever the device.
+
+    Args:
+        patch: side of a patch in pixels.
+        distance: how far pixels are searched, in pixels.
+        strength: h in units of the noise's deviation; default: the best by PSNR on the validation
+            split.
+
+    Raises:
+        ValueError: a value outside its range.
+
+    Reference:
+        Buades, Coll, Morel: A non-local algorithm for image denoising, CVPR 2005. Darbon et al.:
+        Fast nonlocal filtering applied to electron cryomicroscopy, ISBI 2008.
+    """
+
+    #: Standard deviation of the noise, and the strength.
+    sigma: Tensor
+    chosen: Tensor
+
+    def __init__(self, patch: int = 5, distance: int = 10, strength: float | None = None):
+        for name, value in (("patch", patch), ("distance", distance)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, not {value}")
+        if strength is not None and not strength > 0:
+            raise ValueError(f"strength must be positive, not {strength}")
+        self.patch, self.distance, self.strength = patch, distance, strength
+
+    def fits(self, operator: Operator) -> str:
+        if operator.noise and len(operator.image_shape) == 3:
+            return ""
+        return "it needs an operator that only adds noise to images"
+
+    def fit(self, problem: Problem) -> History:
+        y, x = next(problem.training_batches(256, shuffle=False))
+        self.sigma = (y - x).std().double()
+        y, x = next(problem.validation_batches(IMAGES))
+
+        def score(strength: float) -> float:
+            return float(psnr(self._denoised(y, strength), x).mean())
+
+        strength = max(STRENGTHS, key=score) if self.strength is None else self.strength
+        self.chosen = torch.tensor(strength, dtype=torch.float64)
+        return []
+
+    def reconstruct(self, y: Tensor) -> Tensor:
+        return self._denoised(y, float(self.chosen))
+
+    def _denoised(self, y: Tensor, strength: float) -> Tensor:
+        sigma = float(self.sigma)
+        if sigma == 0:
+            return y.clone()
+        settings: dict[str, Any] = {
+            "patch_size": self.patch,
+            "patch_distance": self.distance,
+            "h": strength * sigma,
+            "sigma": sigma,
+            "channel_axis": 0,
+        }
+        images = [denoise_nl_means(image, **settings) for image in y.cpu().numpy()]
+        return torch.from_numpy(np.stack(images)).to(y)
