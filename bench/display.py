@@ -11,10 +11,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from bench.record import Record
 from bench.registry import Entry
 
 if TYPE_CHECKING:
+    from bench.record import Record
     from bench.runner import Run
     from bench.testing import Check
     from bench.training import Progress as Step
@@ -101,7 +101,7 @@ def training_bar() -> Iterator[Bar]:
         yield Bar(progress)
 
 
-def results_table(title: str, records: Iterable[Record]) -> Table:
+def results_table(title: str, records: Iterable["Record"]) -> Table:
     """One row per run on one operator and dataset: PSNR, SSIM, images per second, learned weights, time."""
     table = _table(title)
     table.add_column("model", overflow="fold")

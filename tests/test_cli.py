@@ -210,7 +210,7 @@ BAD = [
     ("run -o ct -m mean -d photos:train=0", 2, "train must be at least 1, not 0"),
     ("run -o ct -m mean -d photos:size=9999", 2, "size=9999 is too large; it can be at most"),
     ("run -o ct -m mean -d photos:size=8,train=4,test=2", 2, "at least 11x11 pixels; these are 8x8"),
-    ("run -o ct -m unet -d photos:size=12,train=4,test=2", 1, "unet .* needs 16x16 pixels; these .* 12x12"),
+    ("run -o ct -m swin_unetr -d photos:size=12,train=4,test=2", 2, "at least 16x16 pixels; these are 12x12"),
     ("run -o ct -m mean -d stl10", 2, "not in the folder 'data'.*stl10:download=true"),
     ("run -o ct -m mean -d mnist:root=here", 2, "not in the folder 'here'.*mnist:download=true"),
     (f"run -o ct -m unet -d {SMALL} --epochs 0", 2, "epochs must be at least 1"),
@@ -346,7 +346,7 @@ try:
     cli.main()
 except SystemExit as end:
     assert not end.code
-assert not {{"torch", "monai", "skimage"}} & set(sys.modules)
+assert not {{"torch", "monai", "pandas", "skimage"}} & set(sys.modules)
 """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     subprocess.run(
