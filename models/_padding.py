@@ -4,8 +4,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.problem import check_size
-
 
 class Padded(nn.Module):
     """A network on images padded (by replication) to a multiple of ``multiple``, then cropped back."""
@@ -35,14 +33,3 @@ def smallest(multiple: int) -> int:
     Padding then at most doubles each side; more would leave the network little but padding to see.
     """
     return -(-multiple // 2)
-
-
-def padded(network: nn.Module, levels: int, image_size: tuple[int, int], name: str) -> Padded:
-    """``network``, which halves the image ``levels`` times, for images of ``image_size``.
-
-    Raises:
-        UsageError: the image is too small.
-    """
-    multiple = 2**levels
-    check_size(image_size, smallest(multiple), name)
-    return Padded(network, multiple)

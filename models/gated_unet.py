@@ -4,9 +4,10 @@ import torch
 from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 
+from bench.errors import at_least
 from bench.models import NetworkModel
 from bench.models._keystream import reason_unfit, recover
-from bench.models._padding import padded
+from bench.models._padding import Padded, smallest
 from bench.models._statistics import histogram, mean_image
 from bench.operators import Operator
 from bench.operators._levels import intensities, log_posterior, pieces
@@ -34,27 +35,25 @@ class GatedUNet(NetworkModel):
         pairs: training pairs that the keystream is recovered from, at most.
 
     Raises:
-        ValueError: width or pairs is less than 1, or the image is too small.
+        ValueError: width or pairs is less than 1.
     """
 
+    smallest = smallest(16)
     recipe = {"epochs": 3}
 
     def __init__(self, width: int = 16, pairs: int = 2048):
-        if min(width, pairs) < 1:
-            raise ValueError(f"width and pairs must be at least 1, not {width} and {pairs}")
+        at_least(1, width=width, pairs=pairs)
         self.width = width
         self.pairs = pairs
 
     def fits(self, operator: Operator) -> str:
-        return reason_unfit(operator)
+        return super().fits(operator) or reason_unfit(operator)
 
     def build(self, problem: Problem) -> nn.Module:
-        channels, height, width = problem.image_shape
-        w = self.width
+        channels, w = problem.image_shape[0], self.width
         features = (w, 2 * w, 4 * w, 8 * w, 16 * w, w)
         net = BasicUNet(2, (BINS + 1) * channels, 2 * channels, features=features, norm="batch")
-        network = padded(net, 4, (height, width), "gated_unet")
-        return _Posterior(network, problem.image_shape, self.pairs)
+        return _Posterior(Padded(net, 16), problem.image_shape, self.pairs)
 
 
 class _Posterior(nn.Module):

@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from bench.errors import at_least
 from bench.models import Model
 from bench.models._keystream import Keystream, reason_unfit, recover
 from bench.models._statistics import histogram, mean_image
@@ -34,8 +35,7 @@ class KnownPlaintext(Model):
     mean: Tensor
 
     def __init__(self, pairs: int = 4096):
-        if pairs < 1:
-            raise ValueError(f"pairs must be at least 1, not {pairs}")
+        at_least(1, pairs=pairs)
         self.pairs = pairs
 
     def fits(self, operator: Operator) -> str:

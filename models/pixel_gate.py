@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from bench.errors import at_least
 from bench.models import NetworkModel, seen_shape
 from bench.operators import Operator
 from bench.operators._levels import bit_signs
@@ -27,8 +28,7 @@ class PixelGate(NetworkModel):
     recipe = {"epochs": 3, "batch_size": 16, "lr": 2e-2}
 
     def __init__(self, width: int = 64, depth: int = 2):
-        if min(width, depth) < 1:
-            raise ValueError(f"width and depth must be at least 1, not {width} and {depth}")
+        at_least(1, width=width, depth=depth)
         self.width = width
         self.depth = depth
 

@@ -1,13 +1,18 @@
 """Models that look at one pixel at a time."""
 
 import numpy as np
+import pytest
 import torch
 
+from bench.errors import MismatchError, UsageError
+from bench.models.gated_unet import GatedUNet
 from bench.models.mean import Mean
 from bench.models.pixel_gate import PixelGate
 from bench.models.pixel_ridge import WEIGHTS, PixelRidge, _solve, seen
+from bench.problem import build_operator
+from bench.runner import Run, specify
 from bench.scoring import psnr
-from bench.spec import Recipe
+from bench.spec import Recipe, parse_chain
 from bench.training import Trainer
 
 
@@ -59,3 +64,33 @@ def test_pixel_gate_learns_a_keystream(make_problem):
     model.fit(problem)
     mean.fit(problem)
     assert score(model, problem) > score(mean, problem) + 8
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("pixel_gate:width=0", "width must be at least 1"),
+        ("pixel_gate:depth=0", "depth must be at least 1"),
+        ("gated_unet:pairs=0", "pairs must be at least 1"),
+        ("known_plaintext:pairs=-3", "pairs must be at least 1"),
+        ("pixel_ridge:features=nibbles", "'bits' or 'bytes'"),
+    ],
+)
+def test_bad_values_are_named(model, message, tiny):
+    """A value that cannot work is refused before anything is loaded or trained."""
+    with pytest.raises(UsageError, match=message):
+        Run(specify("xor_ctr", model, tiny)).model  # noqa: B018
+
+
+@pytest.mark.parametrize("model", ["gated_unet", "known_plaintext"])
+def test_operators_that_do_not_fit_are_told_which_do(model, tiny):
+    """The message gives the reason and the operators that the model works with."""
+    with pytest.raises(MismatchError, match=r"bytes.*It works with: .*xor_cbc, xor_ctr"):
+        Run(specify("denoising", model, tiny)).model  # noqa: B018
+
+
+def test_gated_unet_refuses_small_images():
+    """Five scales need 8 pixels; the message says so, and nothing is trained."""
+    operator = build_operator(parse_chain("xor_ctr"), (3, 7, 12), 0)
+    with pytest.raises(UsageError, match="8x8"):
+        GatedUNet().fits(operator)
