@@ -9,6 +9,7 @@ from PIL import Image
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from bench.leaderboard.loading import scores
 from bench.leaderboard.samples import decibel, picture
 from bench.record import Record
 
@@ -53,4 +54,4 @@ def write(images: np.ndarray[Any, Any], folder: Path, name: str, captions: tuple
 
 def captions(record: Record, count: int) -> tuple[str, ...]:
     """PSNR of the first images of a run."""
-    return tuple(decibel(v) for v in record.per_image["psnr"].head(count))
+    return tuple(decibel(v) for v in scores(record, "psnr")[:count])

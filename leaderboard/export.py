@@ -92,7 +92,7 @@ def footnote(ranking: Ranking) -> str:
     entries = ranking.group.entries
     if len(entries) < 2:
         return ""
-    images = len(entries[0].first.per_image)
+    images = len(entries[0].score())
     text = f"{images:,} test images. Equal ranks (=): a paired Wilcoxon test finds no difference (5 %, Holm)."
     if math.isnan(ranking.smallest_detectable):
         return text
@@ -149,7 +149,7 @@ def _latex_row(entry: Entry, standing: Standing, ranking: Ranking) -> str:
 
 
 def _tex_note(ranking: Ranking) -> str:
-    note = f"{len(ranking.group.entries[0].first.per_image)} test images."
+    note = f"{len(ranking.group.entries[0].score())} test images."
     if any(s.rank == 1 and s.tied for s in ranking.standings):
         note += r" \dag: not told apart from the best (Wilcoxon, Holm, 5\,\%)."
     if not math.isnan(ranking.smallest_detectable):

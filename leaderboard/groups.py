@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from bench.leaderboard.loading import scores
 from bench.leaderboard.statistics import Array, intervals, mean_scores
 from bench.record import Record
 
@@ -40,9 +41,15 @@ class Entry:
 
     def score(self, name: str = "psnr", seeds: Iterable[int] | None = None) -> Array:
         """Per-image scores, averaged over its seeds or those given: ``(images,)``."""
-        wanted = set(self.seeds if seeds is None else seeds)
-        rows = [r.per_image[name].to_numpy(float) for r in self.records if r.spec.seed in wanted]
-        return rows[0] if len(rows) == 1 else mean_scores(np.stack(rows, 1))
+        wanted = frozenset(self.seeds if seeds is None else seeds)
+        if (name, wanted) not in self._averaged:
+            rows = [scores(r, name) for r in self.records if r.spec.seed in wanted]
+            self._averaged[name, wanted] = rows[0] if len(rows) == 1 else mean_scores(np.stack(rows, 1))
+        return self._averaged[name, wanted]
+
+    @cached_property
+    def _averaged(self) -> dict[tuple[str, frozenset[int]], Array]:
+        return {}
 
     def seed_means(self, name: str = "psnr") -> Array:
         """The score of each run, ``(seeds,)``."""
@@ -58,8 +65,14 @@ class Entry:
 
     def interval(self, name: str = "psnr") -> tuple[float, float]:
         """95 % bootstrap interval of the mean over images, of scores averaged over seeds."""
-        low, high = intervals(self.score(name)[None])
-        return float(low[0]), float(high[0])
+        if name not in self._intervals:
+            low, high = intervals(self.score(name)[None])
+            self._intervals[name] = float(low[0]), float(high[0])
+        return self._intervals[name]
+
+    @cached_property
+    def _intervals(self) -> dict[str, tuple[float, float]]:
+        return {}
 
 
 @dataclass(frozen=True)

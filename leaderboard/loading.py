@@ -1,6 +1,7 @@
 """Reading a results folder for the leaderboard: what cannot be trusted is left out and named."""
 
 import math
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.errors import BenchError, UsageError
-from bench.leaderboard.statistics import mean_scores
+from bench.leaderboard.statistics import Array, mean_scores
 from bench.record import Record, runs_folder
 
 SCORES = ("psnr", "ssim")
@@ -77,9 +78,20 @@ def read_checked(folder: Path) -> Record:
     if record.fingerprint != folder.name:
         raise BenchError(f"holds run {record.fingerprint}: a copy under another name")
     if record.status == "ok":
-        # Filled in here, once, much faster than pandas reads a small file.
-        record.__dict__["per_image"] = _per_image(record, folder / "scores.parquet")
+        record.__dict__[_CACHE] = _columns(record, folder / "scores.parquet")
     return record
+
+
+#: Where a record keeps the columns that were read; the per-image table of pandas costs far more.
+_CACHE = "_scores_by_name"
+
+
+def scores(record: Record, name: str) -> Array:
+    """One score of every test image of a run, ``(images,)``."""
+    if _CACHE not in record.__dict__:
+        record.__dict__[_CACHE] = {n: record.per_image[n].to_numpy(float) for n in SCORES}
+    column: Array = record.__dict__[_CACHE][name]
+    return column
 
 
 def history(record: Record) -> pd.DataFrame:
@@ -94,8 +106,7 @@ def _history(path: Path | None) -> pd.DataFrame:
     if path is None or not path.is_file():
         return pd.DataFrame()
     try:
-        with pq.ParquetFile(path) as file:
-            found = file.read().to_pandas()
+        found = _table(path).to_pandas()
     except (pa.ArrowException, OSError, ValueError):
         return pd.DataFrame()
     return found if {"epoch", "validation_psnr"} <= set(found) else pd.DataFrame()
@@ -132,20 +143,25 @@ def _missing_scores(record: Record) -> list[str]:
     return [n for n in SCORES if record.status == "ok" and math.isnan(record.scores.get(n, math.nan))]
 
 
-def _per_image(record: Record, path: Path) -> pd.DataFrame:
+def _columns(record: Record, path: Path) -> dict[str, Array]:
     if not path.is_file():
         raise BenchError("scores.parquet is missing")
     try:
-        with pq.ParquetFile(path) as file:
-            table = file.read(columns=list(SCORES))
-        columns = {name: table.column(name).to_numpy().astype(float) for name in SCORES}
+        table = _table(path, SCORES)
+        columns = {name: table.column(name).to_numpy().astype(float, copy=False) for name in SCORES}
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise BenchError(f"scores.parquet cannot be read ({error})") from error
     _check_scores(record, columns)
-    return pd.DataFrame(columns, copy=False)
+    return columns
 
 
-def _check_scores(record: Record, columns: dict[str, Any]) -> None:
+def _table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """A small Parquet file, read whole: threads and file systems cost more than they bring."""
+    with pq.ParquetFile(pa.BufferReader(path.read_bytes())) as file:
+        return file.read(columns=columns, use_threads=False)
+
+
+def _check_scores(record: Record, columns: dict[str, Array]) -> None:
     """Scores per image must be as many as the record says, and have the mean it says."""
     count, expected = len(columns["psnr"]), record.data.get("test")
     if count != expected or not count:

@@ -114,7 +114,7 @@ def seed_halfwidth(means: Array) -> float:
     """
     if len(means) < 2 or not np.isfinite(means).all():
         return math.nan
-    factor = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(means) - 1))
+    factor = float(special.stdtrit(len(means) - 1, (1 + CONFIDENCE) / 2))
     return factor * float(np.std(means, ddof=1)) / math.sqrt(len(means))
 
 
@@ -139,15 +139,19 @@ def signed_rank(difference: Array) -> tuple[Array, Array]:
     """
     finite = np.where(np.isfinite(difference), np.abs(difference), 0).max(1, keepdims=True)
     ranked = np.where(np.isfinite(difference), difference, np.sign(difference) * (finite + 1))
-    p = np.ones(len(ranked))
+    p, direction = np.ones(len(ranked)), np.zeros(len(ranked), int)
     told = ranked.any(1)
     exact = told & _distinct(ranked)
-    for rows, method in ((exact, "exact"), (told & ~exact, "approx")):
-        if rows.any():
-            result = stats.wilcoxon(ranked[rows], zero_method="pratt", axis=1, method=method)
-            p[rows] = np.atleast_1d(result.pvalue)
-    ranks = stats.rankdata(np.abs(ranked), axis=1)
-    direction = np.sign((np.sign(ranked) * ranks).sum(1)).astype(int)
+    if exact.any():
+        result = stats.wilcoxon(ranked[exact], zero_method="pratt", axis=1, method="exact")
+        p[exact] = np.atleast_1d(result.pvalue)
+        ranks = stats.rankdata(np.abs(ranked[exact]), axis=1)
+        direction[exact] = np.sign((np.sign(ranked[exact]) * ranks).sum(1))
+    if (rows := told & ~exact).any():
+        # One-sided, because only then does SciPy's z keep its sign; both tails are twice one.
+        options = {"zero_method": "pratt", "method": "approx", "alternative": "greater"}
+        z = np.atleast_1d(stats.wilcoxon(ranked[rows], axis=1, **options).zstatistic)
+        p[rows], direction[rows] = 2 * special.ndtr(-np.abs(z)), np.sign(z)
     return p, direction
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from bench.errors import UsageError
 from bench.leaderboard import statistics
 from bench.leaderboard.groups import Group, group
-from bench.leaderboard.loading import Loaded, load
+from bench.leaderboard.loading import Loaded, load, scores
 from bench.leaderboard.ranking import Ranking, rank
 from bench.record import Record
 
@@ -173,11 +173,11 @@ def _number(value: Any) -> float:
 
 def _add_intervals(frame: pd.DataFrame, records: Sequence[Record]) -> None:
     """Bootstrap intervals of every run, those with equally many images together."""
-    sizes = [len(r.per_image) if r.status == "ok" else 0 for r in records]
+    sizes = [len(scores(r, "psnr")) if r.status == "ok" else 0 for r in records]
     for name in ("psnr", "ssim"):
         low, high = np.full((2, len(records)), np.nan)
         for size in set(sizes) - {0}:
             index = [i for i, s in enumerate(sizes) if s == size]
-            scores = np.stack([records[i].per_image[name].to_numpy() for i in index])
-            low[index], high[index] = statistics.intervals(scores)
+            rows = np.stack([scores(records[i], name) for i in index])
+            low[index], high[index] = statistics.intervals(rows)
         frame[f"{name}_low"], frame[f"{name}_high"] = low, high
