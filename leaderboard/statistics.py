@@ -161,7 +161,7 @@ def _distinct(ranked: Array) -> Array:
         return np.zeros(len(ranked), bool)
     sizes = np.sort(np.abs(ranked), axis=1)
     gaps = np.diff(sizes, axis=1, prepend=0.0)
-    distinct: Array = (gaps > 0).all(1)
+    distinct: Array = np.all(gaps > 0, axis=1)
     return distinct
 
 
