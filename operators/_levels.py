@@ -76,4 +76,4 @@ def posterior_mean(y: Tensor, keystream: Tensor, sigma: float | Tensor, prior: T
 
 def pieces(y: Tensor, keystream: Tensor) -> tuple[Tensor, ...]:
     """Measurements a few images at a time: their posteriors, 64 numbers per byte, fill 512 MiB at most."""
-    return y.split(max(1, 2**21 // keystream.numel()))
+    return torch.split(y, max(1, 2**21 // keystream.numel()))

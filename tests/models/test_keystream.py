@@ -31,9 +31,11 @@ def test_recovered_keystream_is_the_ciphers(make_problem, noise, train, channels
     assert float(key.sigma) == pytest.approx(0.01 if noise else 0, abs=2e-4)
 
 
-def test_no_keystream_is_claimed_where_there_is_none(make_problem):
-    """Under CBC no keystream explains the pairs; the answer is then the mean, not garbage."""
-    problem = make_problem("xor_cbc", size=8)
+@pytest.mark.parametrize("train", [2, 60])
+@pytest.mark.parametrize("operator", ["xor_cbc", "xor_ctr:iv=fresh"])
+def test_no_keystream_is_claimed_where_there_is_none(make_problem, operator, train):
+    """Where no keystream explains the pairs, the answer is the mean, however well one fits a few of them."""
+    problem = make_problem(operator, size=8, train=train)
     model, mean = KnownPlaintext(), Mean()
     model.fit(problem)
     mean.fit(problem)
