@@ -1,0 +1,61 @@
+"""Learned gradient descent."""
+
+import torch
+from torch import Tensor, nn
+
+from bench.models._unrolled import GAIN, Unrolled, UnrolledModel, Update
+from bench.problem import Problem
+
+
+class UnrolledGradient(UnrolledModel):
+    """Learned gradient descent (Adler & Öktem 2017), A and A* inside; linear operators.
+
+    Gradient descent on ``|A x - y|^2 / 2`` whose steps are convolutional networks N_k that see the
+    iterate, ``memory`` images s of their own, and the gradient:
+
+        (x, s) <- (x, s) + N_k(x, s, A*(A x - y)),
+
+    A and y over the norm of A. x starts from the operator's closed-form inverse (FBP), s from 0.
+    Each network has three 3x3 convolutions with ``width`` channels and PReLU. Unlike the original,
+    every step has weights of its own, and the gradient of a regulariser is left to the network.
+
+    Args:
+        iterations: how many are unrolled.
+        memory: images that are carried from one to the next beside x.
+        width: channels between the convolutions.
+
+    Raises:
+        ValueError: a value below 1.
+
+    Reference:
+        Adler & Öktem: Solving ill-posed inverse problems using iterative deep neural networks,
+        Inverse Problems 33(12), 2017.
+    """
+
+    recipe = {"clip": 1.0}
+
+    def __init__(self, iterations: int = 5, memory: int = 5, width: int = 32):
+        super().__init__(iterations, memory, width)
+
+    def build(self, problem: Problem) -> nn.Module:
+        return GradientDescent(problem, self.iterations, self.memory, self.width)
+
+
+class GradientDescent(Unrolled):
+    """The unrolled iteration as a module, from measurements to images."""
+
+    def __init__(self, problem: Problem, iterations: int, memory: int, width: int):
+        super().__init__(problem)
+        self.memory = memory
+        c = self.channels
+        steps = [Update((memory + 2) * c, (memory + 1) * c, width, GAIN) for _ in range(iterations)]
+        self.steps = nn.ModuleList(steps)
+
+    def forward(self, y: Tensor) -> Tensor:
+        c = self.channels
+        g, x = self.measured(y), self.start(y)
+        state = torch.cat([x, torch.zeros_like(x).repeat(1, self.memory, 1, 1)], 1)
+        for step in self.steps:
+            gradient = self.back_project(self.project(state[:, :c]) - g)
+            state = state + step(torch.cat([state, gradient], 1))
+        return state[:, :c]
