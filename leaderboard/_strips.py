@@ -32,6 +32,11 @@ class Strip:
     height: int
     captions: tuple[str, ...] = ()
 
+    @property
+    def places(self) -> list[str]:
+        """Where each image lies in the picture, in percent: the style sheet's ``object-position``."""
+        return [f"{100 * i / max(self.count - 1, 1):.4g}%" for i in range(self.count)]
+
 
 def samples(record: Record) -> dict[str, np.ndarray[Any, Any]]:
     """The sample images of a run by kind, ready to be shown; empty if there are none to be read."""

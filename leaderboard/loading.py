@@ -106,7 +106,8 @@ def _history(path: Path | None) -> pd.DataFrame:
     if path is None or not path.is_file():
         return pd.DataFrame()
     try:
-        found = _table(path).to_pandas()
+        table = _table(path)
+        found = pd.DataFrame({name: table.column(name).to_numpy() for name in table.column_names})
     except (pa.ArrowException, OSError, ValueError):
         return pd.DataFrame()
     return found if {"epoch", "validation_psnr"} <= set(found) else pd.DataFrame()
