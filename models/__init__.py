@@ -159,7 +159,9 @@ class OnImages(nn.Module):
         self.deviation.copy_(image.std((0, 2, 3), keepdim=True).clamp_min(1e-6))
 
     def forward(self, y: Tensor) -> Tensor:
-        image = (self.operator.as_image(y) - self.mean) / self.deviation
+        # Outside autocast: sparse products have no bfloat16, and ciphertext bytes need their 8 bits.
+        with torch.autocast(y.device.type, enabled=False):
+            image = (self.operator.as_image(y) - self.mean) / self.deviation
         out: Tensor = self.network(image.contiguous(memory_format=torch.channels_last))
         return out
 

@@ -7,6 +7,7 @@ from bench import registry
 from bench.datasets import Splits
 from bench.models._unrolled import Unrolled, Update
 from bench.models.learned_primal_dual import LearnedPrimalDual, PrimalDual
+from bench.models.unet import UNet
 from bench.models.unrolled_gradient import GradientDescent, UnrolledGradient
 from bench.operators import Operator
 from bench.operators.ct import CT
@@ -125,6 +126,14 @@ def test_bfloat16(model):
         rounded = module(y)
     assert rounded.dtype == torch.float32
     torch.testing.assert_close(rounded, module(y), atol=0.1, rtol=0.1)
+
+
+def test_bfloat16_behind_as_image():
+    """A network that sees the back-projection can be trained in bfloat16 too."""
+    problem = problem_on(CT((1, 16, 16), angles=6))
+    network = UNet(width=4)
+    network.trainer = Trainer(Recipe(epochs=1, precision="bfloat16"))
+    assert network.fit(problem)[0].validation_psnr > 0
 
 
 @pytest.mark.parametrize("model", MODELS)
