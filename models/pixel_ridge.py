@@ -26,6 +26,8 @@ class PixelRidge(Model):
     double precision for all pixels in batches; one weight w for all, the best on the validation
     split. Features are the channels of ``as_image``, or the bits of the channels rounded to bytes.
 
+    On photos at 32x32 (mean: 12.9 dB) ``xor_ctr`` gives 25.45 dB from bits, 15.28 dB from bytes.
+
     Args:
         features: ``bits`` (8 per channel) or ``bytes`` (the channels themselves).
     """
