@@ -269,6 +269,9 @@ def leaderboard(
     form: Annotated[
         str, typer.Option("--format", help="table; or csv, markdown, latex: printed, nothing is written.")
     ] = "table",
+    readme: Annotated[
+        Path | None, typer.Option(help="Write tables and figures into this Markdown file, between markers.")
+    ] = None,
 ) -> None:
     """Rank all recorded runs, print the table, and write it with plots beside the runs.
 
@@ -276,10 +279,13 @@ def leaderboard(
       bench leaderboard
 
       bench leaderboard --format latex --operator xor_ctr
+
+      bench leaderboard --results leaderboard/published --readme README.md
     """
     from bench.display import console, errors
     from bench.leaderboard import export
     from bench.leaderboard.publish import publish
+    from bench.leaderboard.readme import update
     from bench.leaderboard.table import board
     from bench.leaderboard.terminal import tables
 
@@ -294,7 +300,7 @@ def leaderboard(
         console.print(table)
     if not whole.records:
         console.print(f"no runs in {results} yet; bench run records them", markup=False)
-    for path in publish(whole, results):
+    for path in update(whole, results, readme) if readme else publish(whole, results):
         console.print(str(path), markup=False, highlight=False, soft_wrap=True)
 
 

@@ -2,11 +2,16 @@
 
 import hashlib
 import math
+from collections import Counter
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from bench.problem import CHUNK as CHUNK_OF_TEST
+from bench.problem import Problem
+from bench.seeding import stream
 
 #: Two hashes of 64 bits are close if at most this many bits differ.
 CLOSE = 8
@@ -37,6 +42,26 @@ def duplicates(train: Tensor, test: Tensor) -> dict[str, Any]:
     near = {t: n for t, n in _near(train, test).items() if t not in exact}
     pairs = sorted((exact | near).items())[:10]
     return {"exact": len(exact), "near": len(near), "pairs": [list(pair) for pair in pairs]}
+
+
+def repeated_ivs(problem: Problem) -> int | None:
+    """Number of test images whose iv another test image has too, under ``xor_ctr:iv=fresh``; else None.
+
+    The keystream of each image is ``bytes(x) XOR ciphertext``; equal ones come from equal ivs.
+    """
+    from bench.operators._aes import from_channels, to_bytes
+    from bench.operators.xor_ctr import XorCtr
+
+    first = getattr(problem.operator, "parts", [problem.operator])[0]
+    if not isinstance(first, XorCtr) or first.iv is not None:
+        return None
+    seen: Counter[bytes] = Counter()
+    for number, images in enumerate(problem.images.test.split(CHUNK_OF_TEST)):
+        x = images.float() / 255
+        y = first.forward(x, stream("cpu", problem.seed, "test", number))
+        keystreams = from_channels(y) ^ to_bytes(x)
+        seen.update(row.numpy().tobytes() for row in keystreams.flatten(1).contiguous())
+    return sum(count for count in seen.values() if count > 1)
 
 
 def perceptual_hash(images: Tensor) -> Tensor:

@@ -48,7 +48,8 @@ class Record:
         parameters: values learned from the training images (weights of a network).
         data: ``digest`` of the images, ``test_digest`` of the test measurements, the numbers of
             images ``train``, ``validation``, ``test``, ``image_shape``, ``measurement_shape``, and
-            ``duplicates``: test images with a copy in training (:func:`bench.leakage.duplicates`).
+            ``duplicates``: test images with a copy in training (:func:`bench.leakage.duplicates`);
+            ``repeated_ivs``: under ``iv=fresh``, test images whose iv another one has too.
         settings: what the operator settled by itself (a derived key).
         provenance: ``hardware``, versions, commit, time: where the numbers come from.
         schema: version of this form.

@@ -17,7 +17,7 @@ from bench import provenance, registry, timing
 from bench.datasets import Splits
 from bench.errors import BenchError, CheckpointError, MismatchError, UsageError
 from bench.evaluation import evaluate, save_samples
-from bench.leakage import duplicates
+from bench.leakage import duplicates, repeated_ivs
 from bench.models import FunctionModel, Model, NetworkModel
 from bench.problem import Problem, build_operator, check_size
 from bench.record import Record, clear, runs_folder, writing
@@ -274,7 +274,9 @@ class Run:
         save_samples(samples, scores, f"{self.spec.operator_label}, {self.spec.model.label}", folder)
         means = {name: mean_score(torch.tensor(scores[name].to_numpy())) for name in scores}
         record = self._draft(scores=means, timings=timings, parameters=model.parameters())
-        return replace(record, data={**record.data, "test_digest": digest})
+        repeated = repeated_ivs(self.problem)
+        found = {} if repeated is None else {"repeated_ivs": repeated}
+        return replace(record, data={**record.data, "test_digest": digest, **found})
 
     def restore(self, weights: Path) -> None:
         """Give the model the state that a run of this spec stored, in place of training.

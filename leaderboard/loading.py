@@ -1,9 +1,10 @@
 """Reading a results folder for the leaderboard: what cannot be trusted is left out and named."""
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,31 @@ ROLES = ("floor", "ceiling", "model")
 
 
 @dataclass(frozen=True)
+class Certificate:
+    """What `bench describe` stored of an operator.
+
+    Attributes:
+        facts: names and values.
+        picture: image, measurement and inverse as a PNG; None if there is none.
+    """
+
+    facts: dict[str, Any]
+    picture: Path | None
+
+
+@dataclass(frozen=True)
 class Loaded:
     """The records of a results folder.
 
     Attributes:
         records: those that can be used, ordered by fingerprint.
         skipped: one line for each folder that was left out: its name and the reason.
+        certificates: what `bench describe` measured, by operator.
     """
 
     records: tuple[Record, ...]
     skipped: tuple[str, ...]
+    certificates: Mapping[str, Certificate] = field(default_factory=dict)
 
     def summary(self) -> str:
         """One line that names what was left out and why; empty if nothing was."""
@@ -55,7 +71,21 @@ def load(results: Path) -> Loaded:
     with ThreadPoolExecutor(4) as pool:
         read = list(pool.map(_read_or_reason, folders))
     records = tuple(r for r in read if isinstance(r, Record))
-    return Loaded(records, tuple(r for r in read if isinstance(r, str)))
+    skipped = [r for r in read if isinstance(r, str)]
+    return Loaded(records, tuple(skipped), _certificates(results / "operators"))
+
+
+def _certificates(folder: Path) -> dict[str, Certificate]:
+    """Certificates by operator; what cannot be read is no certificate."""
+    found = {}
+    for path in sorted(folder.glob("*/certificate.json")):
+        try:
+            facts = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            continue
+        picture = path.with_name("picture.png")
+        found[str(facts.pop("operator", ""))] = Certificate(facts, picture if picture.is_file() else None)
+    return found
 
 
 def _read_or_reason(folder: Path) -> Record | str:

@@ -121,10 +121,23 @@ class _Site:
             group=group, ranking=ranking, rows=rows, bands=_bands(ranking), footnote=export.footnote(ranking),
             gallery=self._gallery([(e.label, e.first) for e in group.entries]),
             charts=charts(ranking, self._siblings.get(_test_set(group), ())),
-            latex=export.latex([ranking]), certificate=_certificate(group), leakage=_leakage(group),
+            latex=export.latex([ranking]), leakage=_leakage(group),
+            certificate=self._certificate(group.operator),
         )  # fmt: skip
         for record in group.records:
             self._write_run(record, ranking)
+
+    def _certificate(self, operator: str) -> dict[str, Any]:
+        """What `bench describe` measured of an operator: facts, and the path of its picture."""
+        found = self.board.loaded.certificates.get(operator)
+        if found is None:
+            return {}
+        name = f"images/{slug(operator)}-certificate.png"
+        if found.picture:
+            shutil.copyfile(found.picture, self.folder / name)
+        facts = flat(found.facts)
+        sentence = facts.pop("summary", "")
+        return {"facts": facts, "sentence": sentence, "picture": name if found.picture else None}
 
     @cached_property
     def _siblings(self) -> dict[Any, list[Group]]:
@@ -248,20 +261,16 @@ def _parts(record: Record) -> dict[str, dict[str, Any]]:
     }
 
 
-def _certificate(group: Group) -> dict[str, Any]:
-    """What `bench describe` measured of the operator, if a run of the group carries it."""
-    for record in group.records:
-        if isinstance(found := record.data.get("certificate"), dict):
-            return flat(found)
-    return {}
-
-
 def _leakage(group: Group) -> str:
     """What the leakage check found for the images of a group."""
     return next((found for r in group.records if (found := _leakage_of(r))), "")
 
 
 def _leakage_of(record: Record) -> str:
+    return " ".join(filter(None, [_about_duplicates(record), _about_ivs(record)]))
+
+
+def _about_duplicates(record: Record) -> str:
     found = record.data.get("duplicates")
     if not isinstance(found, dict):
         return ""
@@ -272,6 +281,13 @@ def _leakage_of(record: Record) -> str:
         f"{exact} test images are among the training images too, and {near} more have a near duplicate "
         "there: scores may flatter every method that learns."
     )
+
+
+def _about_ivs(record: Record) -> str:
+    repeated = record.data.get("repeated_ivs")
+    if repeated is None:
+        return ""
+    return f"{repeated} test images share their iv with another one." if repeated else "No iv was used twice."
 
 
 def _test_set(group: Group) -> tuple[str, tuple[str, ...]]:

@@ -8,7 +8,10 @@ from skimage import data
 from skimage.transform import resize
 from torch.nn.functional import avg_pool2d
 
-from bench.leakage import duplicates, perceptual_hash
+from bench.datasets import Splits
+from bench.leakage import duplicates, perceptual_hash, repeated_ivs
+from bench.problem import Problem, build_operator
+from bench.spec import Component
 
 
 def _windows(count: int = 24, size: int = 32) -> torch.Tensor:
@@ -72,3 +75,29 @@ def test_odd_sizes_and_grey_images(channels):
     for size in (28, 33, 61):
         images = torch.randint(0, 256, (5, channels, size, size), dtype=torch.uint8)
         assert duplicates(images, images)["exact"] == 5
+
+
+@pytest.fixture
+def fresh():
+    """A problem of 70 images under fresh ivs: more than one piece of the test split."""
+    images = torch.randint(0, 256, (70, 1, 12, 12), dtype=torch.uint8)
+    operator = build_operator([Component("xor_ctr", {"iv": "fresh"}), Component("noise")], (1, 12, 12), 0)
+    return Problem(operator, Splits(images[:4], images))
+
+
+def test_fresh_ivs_do_not_repeat(fresh):
+    """The negative control is one only if no iv comes twice."""
+    assert repeated_ivs(fresh) == 0
+
+
+def test_repeated_ivs_are_counted(fresh, monkeypatch):
+    """A generator that starts again for every piece gives its 6 last images the ivs of the first."""
+    monkeypatch.setattr("bench.leakage.stream", lambda *parts: torch.Generator().manual_seed(0))
+    assert repeated_ivs(fresh) == 12
+
+
+def test_a_fixed_iv_is_no_finding():
+    """Under a fixed iv every image shares it: that is the operator, not a fault."""
+    images = torch.zeros(4, 1, 12, 12, dtype=torch.uint8)
+    operator = build_operator([Component("xor_ctr")], (1, 12, 12), 0)
+    assert repeated_ivs(Problem(operator, Splits(images, images))) is None

@@ -137,3 +137,21 @@ def test_an_empty_results_folder_still_has_a_page(results):
     """Before the first run: a page that says that there are no runs."""
     (results / "runs").mkdir(parents=True)
     assert "<b>0</b> runs" in page.write(board(results), results / "leaderboard").read_text()
+
+
+def test_the_operators_certificate_is_on_its_page(make, results):
+    """What `bench describe` stored is shown, a broken file is no harm."""
+    make("xor_ctr", "unet")
+    folder = results / "operators" / "xor_ctr"
+    folder.mkdir(parents=True)
+    content = {"operator": "xor_ctr", "summary": "It stays <in> its pixel.", "influence": {"share": 0.25}}
+    (folder / "certificate.json").write_text(json.dumps(content))
+    Image.new("RGB", (4, 4)).save(folder / "picture.png")
+    broken = results / "operators" / "ct"
+    broken.mkdir()
+    (broken / "certificate.json").write_text("{")
+    site = page.write(board(results), results / "leaderboard").parent
+    (path,) = site.glob("problems/*.html")
+    assert "It stays &lt;in&gt; its pixel." in path.read_text()
+    assert "<dt>influence.share</dt><dd>0.25</dd>" in path.read_text()
+    assert len(list(site.glob("images/*certificate.png"))) == 1

@@ -1,0 +1,55 @@
+"""Tables and figures of recorded runs in a Markdown file, between two markers."""
+
+import os
+import re
+from pathlib import Path
+
+from bench.errors import UsageError
+from bench.leaderboard import export, plots
+from bench.leaderboard.table import Board
+
+BEGIN, END = "<!-- leaderboard: begin -->", "<!-- leaderboard: end -->"
+CAPTIONS = {
+    "quality": "Quality of every method, with floor and ceiling",
+    "speed": "Quality against speed",
+    "training": "Training curves",
+}
+
+
+def update(board: Board, results: Path, readme: Path) -> list[Path]:
+    """Write the tables into a file between its markers, and the figures beside the runs.
+
+    Returns:
+        The paths of what was written.
+
+    Raises:
+        UsageError: the file is missing, cannot be written, or does not have both markers once.
+    """
+    try:
+        text = readme.read_text(encoding="utf-8")
+        figures = plots.write(board, results / "plots")
+        readme.write_text(replaced(text, section(board, figures, readme.parent), readme), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot update {readme}: {error.strerror or error}") from error
+    return [readme, *figures]
+
+
+def section(board: Board, figures: list[Path], home: Path) -> str:
+    """Figures, tables, and the hardware that the runs were made on."""
+    places = [Path(os.path.relpath(path, home)).as_posix() for path in figures]
+    pictures = [f"![{CAPTIONS[path.stem]}]({place})" for path, place in zip(figures, places, strict=True)]
+    machines = sorted({str(r.provenance.get("hardware")) for r in board.records})
+    made = f"{len(board.records)} runs on {'; '.join(machines)}." if machines else ""
+    return "\n\n".join(filter(None, [*pictures, export.markdown(board.rankings).strip(), made]))
+
+
+def replaced(text: str, content: str, name: Path) -> str:
+    """``text`` with what is between the markers replaced.
+
+    Raises:
+        UsageError: the markers are not there, or not once each in their order.
+    """
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise UsageError(f"{name} needs these two lines, once each, where the tables belong:\n{BEGIN}\n{END}")
+    pattern = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)
+    return pattern.sub(lambda _: f"{BEGIN}\n\n{content}\n\n{END}", text)
