@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from bench.operators import Operator
 from bench.problem import Problem, check_size
@@ -76,6 +77,8 @@ class NetworkModel(Model):
     trained = True
     #: Least height and width of the images that the network takes.
     smallest: ClassVar[int] = 1
+    #: Whether :meth:`network` learns what the best linear estimate leaves, or the image from nothing.
+    residual: bool = False
 
     #: Set by the runner: the recipe, where progress is reported, where checkpoints go.
     trainer: Trainer
@@ -98,7 +101,8 @@ class NetworkModel(Model):
         """A module from measurements to images. Default: :meth:`network` behind ``as_image``."""
         channels, height, width = problem.image_shape
         shape = seen_shape(problem.operator)
-        return OnImages(problem.operator, self.network(shape[0], channels, (height, width)), shape[0])
+        network = self.network(shape[0], channels, (height, width))
+        return OnImages(problem.operator, network, shape[0], channels, self.residual)
 
     def fit(self, problem: Problem) -> History:
         """Train the network by the recipe; the weights of the best epoch are kept."""
@@ -136,34 +140,64 @@ class Prepared(Protocol):
 
 
 class OnImages(nn.Module):
-    """A network that sees ``operator.as_image(y)``, scaled to mean 0 and deviation 1 per channel.
+    """A network that sees ``z``: ``operator.as_image(y)`` scaled to mean 0 and deviation 1 per channel.
 
-    The scale is that of the first training batch; it makes one recipe serve byte images,
-    sinograms and spectra alike.
+        x = network(z)    or, residual,    x = A z + b + s network(z)
+
+    ``A`` (one matrix for all pixels) and ``b`` are the linear least-squares estimate of the image's
+    channels from ``z``, and ``s`` is the deviation, per channel, of what it leaves. Where ``z`` is
+    close to the image (noise, FBP, zero-filling), the network is left with the error; where it is not
+    (ciphers), ``A`` is close to 0. All of them come from the first 256 training images; they make one
+    recipe serve bytes, sinograms and spectra alike.
     """
 
-    def __init__(self, operator: Operator, network: nn.Module, channels: int):
+    mean: Tensor
+    deviation: Tensor
+    linear: Tensor
+    offset: Tensor
+    spread: Tensor
+
+    def __init__(self, operator: Operator, network: nn.Module, channels: int, out: int, residual: bool):
         super().__init__()
         self.operator = operator
         self.network = network
+        self.residual = residual
         self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
         self.register_buffer("deviation", torch.ones(1, channels, 1, 1))
-        self.mean: Tensor
-        self.deviation: Tensor
+        if residual:
+            self.register_buffer("linear", torch.zeros(out, channels))
+            self.register_buffer("offset", torch.zeros(out))
+            self.register_buffer("spread", torch.ones(1, out, 1, 1))
 
     def prepare(self, problem: Problem) -> None:
-        """Take mean and deviation from the first 256 training images."""
-        y, _ = next(problem.training_batches(256, shuffle=False))
+        """Take scale and linear estimate from the first 256 training images."""
+        y, x = next(problem.training_batches(256, shuffle=False))
         image = self.operator.as_image(y)
         self.mean.copy_(image.mean((0, 2, 3), keepdim=True))
         self.deviation.copy_(image.std((0, 2, 3), keepdim=True).clamp_min(1e-6))
+        if self.residual:
+            z = self._scaled(image).transpose(0, 1).flatten(1).double()
+            centre = x.mean((0, 2, 3))
+            target = (x - centre[:, None, None]).transpose(0, 1).flatten(1).double()
+            # Channels that others determine differ from them by float32's rounding: nothing to fit.
+            self.linear.copy_(target @ z.T @ torch.linalg.pinv(z @ z.T, rtol=1e-10, hermitian=True))
+            self.offset.copy_(centre)
+            left = target - self.linear.double() @ z
+            self.spread.copy_(left.std(1)[:, None, None].clamp_min(1e-6))
 
     def forward(self, y: Tensor) -> Tensor:
         # Outside autocast: sparse products have no bfloat16, and ciphertext bytes need their 8 bits.
         with torch.autocast(y.device.type, enabled=False):
-            image = (self.operator.as_image(y) - self.mean) / self.deviation
-        out: Tensor = self.network(image.contiguous(memory_format=torch.channels_last))
+            z = self._scaled(self.operator.as_image(y)).contiguous(memory_format=torch.channels_last)
+        out: Tensor = self.network(z)
+        if self.residual:
+            with torch.autocast(y.device.type, enabled=False):
+                estimate = F.conv2d(z, self.linear[:, :, None, None], self.offset)
+                out = estimate + self.spread * out.float()
         return out
+
+    def _scaled(self, image: Tensor) -> Tensor:
+        return (image - self.mean) / self.deviation
 
 
 class FunctionModel(NetworkModel):

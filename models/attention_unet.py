@@ -15,6 +15,7 @@ class AttentionUNet(NetworkModel):
 
     Args:
         width: channels of the finest scale; ``16 width`` at the coarsest.
+        residual: learn what the best linear estimate of the image leaves, not the image from nothing.
 
     Reference:
         Oktay et al.: Attention U-Net, arXiv 1804.03999.
@@ -22,9 +23,10 @@ class AttentionUNet(NetworkModel):
 
     smallest = smallest(16)
 
-    def __init__(self, width: int = 16):
+    def __init__(self, width: int = 16, residual: bool = True):
         at_least(1, width=width)
         self.width = width
+        self.residual = residual
 
     def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:
         channels = tuple(self.width * 2**level for level in range(5))

@@ -18,6 +18,7 @@ class CoordUNet(NetworkModel):
     Args:
         width: channels of the finest scale, as in ``unet``.
         frequencies: octaves of sine and cosine; 0 is CoordConv as published.
+        residual: learn what the best linear estimate of the image leaves, not the image from nothing.
 
     Reference:
         Liu et al.: An intriguing failing of convolutional neural networks and the CoordConv
@@ -26,11 +27,12 @@ class CoordUNet(NetworkModel):
 
     smallest = smallest(16)
 
-    def __init__(self, width: int = 16, frequencies: int = 4):
+    def __init__(self, width: int = 16, frequencies: int = 4, residual: bool = True):
         at_least(1, width=width)
         at_least(0, frequencies=frequencies)
         self.width = width
         self.frequencies = frequencies
+        self.residual = residual
 
     def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:
         w = self.width

@@ -14,8 +14,8 @@ class DnCNN(NetworkModel):
     Args:
         depth: number of convolutions; the paper has 17 for a known noise level.
         width: channels of each; the paper has 64.
-        residual: predict the error of the measurement in place of the image, as the paper does,
-            where the measurement as image has the image's channels.
+        residual: learn the error of the best linear estimate of the image, as the paper does of the
+            measurement itself.
 
     Reference:
         Zhang et al.: Beyond a Gaussian denoiser, IEEE TIP 26(7), 2017.

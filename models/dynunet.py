@@ -23,15 +23,17 @@ class DynUNet(NetworkModel):
     Args:
         width: channels of the finest scale; nnU-Net has 32.
         norm: ``batch``, or ``instance`` as in nnU-Net.
+        residual: learn what the best linear estimate of the image leaves, not the image from nothing.
 
     Reference:
         Isensee et al.: nnU-Net, Nature Methods 18, 2021.
     """
 
-    def __init__(self, width: int = 16, norm: Literal["batch", "instance"] = "batch"):
+    def __init__(self, width: int = 16, norm: Literal["batch", "instance"] = "batch", residual: bool = True):
         at_least(1, width=width)
         self.width = width
         self.norm = norm
+        self.residual = residual
 
     def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:
         halvings = max(2, sum(1 for _ in takewhile(lambda n: min(image_size) >> n >= COARSEST, range(1, 32))))

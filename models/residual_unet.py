@@ -16,6 +16,7 @@ class ResidualUNet(NetworkModel):
     Args:
         width: channels of the finest scale; ``16 width`` at the coarsest.
         units: convolutions per residual unit.
+        residual: learn what the best linear estimate of the image leaves, not the image from nothing.
 
     Reference:
         Kerfoot et al.: Left-ventricle quantification using residual U-Net, STACOM 2018.
@@ -23,10 +24,11 @@ class ResidualUNet(NetworkModel):
 
     smallest = smallest(16)
 
-    def __init__(self, width: int = 16, units: int = 2):
+    def __init__(self, width: int = 16, units: int = 2, residual: bool = True):
         at_least(1, width=width, units=units)
         self.width = width
         self.units = units
+        self.residual = residual
 
     def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:
         channels = tuple(self.width * 2**level for level in range(5))

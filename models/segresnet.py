@@ -15,6 +15,7 @@ class SegResNet(NetworkModel):
 
     Args:
         width: channels of the finest scale, a multiple of 8 for the group normalisation.
+        residual: learn what the best linear estimate of the image leaves, not the image from nothing.
 
     Reference:
         Myronenko: 3D MRI brain tumor segmentation using autoencoder regularization, BrainLes 2018,
@@ -23,10 +24,11 @@ class SegResNet(NetworkModel):
 
     smallest = smallest(8)
 
-    def __init__(self, width: int = 16):
+    def __init__(self, width: int = 16, residual: bool = True):
         if width < 8 or width % 8:
             raise ValueError(f"width must be a multiple of 8, not {width}")
         self.width = width
+        self.residual = residual
 
     def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:
         return Padded(MonaiSegResNet(2, self.width, in_channels, out_channels), 8)

@@ -16,6 +16,7 @@ class SwinUNETR(NetworkModel):
 
     Args:
         features: channels of the finest scale, a multiple of 12; the published network has 48.
+        residual: learn what the best linear estimate of the image leaves, not the image from nothing.
 
     Reference:
         Hatamizadeh et al.: Swin UNETR, BrainLes 2021, arXiv 2201.01266.
@@ -23,10 +24,11 @@ class SwinUNETR(NetworkModel):
 
     smallest = smallest(32)
 
-    def __init__(self, features: int = 24):
+    def __init__(self, features: int = 24, residual: bool = True):
         if features < 12 or features % 12:
             raise ValueError(f"features must be a multiple of 12, not {features}")
         self.features = features
+        self.residual = residual
 
     def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:
         net = MonaiSwinUNETR(

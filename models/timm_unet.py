@@ -27,6 +27,7 @@ class TimmUNet(NetworkModel):
         width: channels of the decoder at full resolution; doubled at every coarser scale, up to 16
             times.
         pretrained: start from timm's weights, which are downloaded.
+        residual: learn what the best linear estimate of the image leaves, not the image from nothing.
 
     Raises:
         ValueError: timm has no such model, or the model has no features.
@@ -35,20 +36,23 @@ class TimmUNet(NetworkModel):
         Wightman: PyTorch image models, 2019, doi 10.5281/zenodo.4414861.
     """
 
-    def __init__(self, encoder: str = "resnet18", width: int = 16, pretrained: bool = False):
+    def __init__(
+        self, encoder: str = "resnet18", width: int = 16, pretrained: bool = False, residual: bool = True
+    ):
         at_least(1, width=width)
         if not timm.is_model(encoder):
             near = difflib.get_close_matches(encoder, timm.list_models(), n=5, cutoff=0.5)
-            hint = f"near it: {', '.join(near)}" if near else "timm.list_models() names all"
+            hint = f"near it: {', '.join(near)}" if near else "timm.list_models() has them all"
             raise ValueError(f"timm has no model {encoder!r}; {hint}")
         self.encoder = encoder
         self.width = width
         self.pretrained = pretrained
+        self.residual = residual
         try:
             with torch.device("meta"):
                 self.step: int = max(self._backbone(3, None).feature_info.reduction())  # type: ignore[union-attr, operator]
         except Exception as error:
-            raise ValueError(f"timm's {encoder} gives no feature maps to decode: {error}") from error
+            raise ValueError(f"timm's {encoder} cannot be an encoder: {error}") from error
 
     def fits(self, operator: Operator) -> str:
         channels, height, width = seen_shape(operator)
@@ -108,7 +112,10 @@ class TimmUNet(NetworkModel):
         for device in ("meta", "cpu"):
             try:
                 with torch.device(device):
-                    feature_shapes(self._backbone(in_channels, canvas), in_channels, canvas)
+                    backbone = self._backbone(in_channels, canvas)
+                    # The trainer's layout, which a few backbones (with 3D convolutions) do not have.
+                    backbone.to(memory_format=torch.channels_last)
+                    feature_shapes(backbone, in_channels, canvas)
                 return None
             except Exception as error:
                 refusal = error

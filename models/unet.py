@@ -17,6 +17,7 @@ class UNet(NetworkModel):
 
     Args:
         width: channels of the finest scale; the original has 64.
+        residual: learn what the best linear estimate of the image leaves, not the image from nothing.
 
     Reference:
         Ronneberger, Fischer, Brox: U-Net, MICCAI 2015.
@@ -24,9 +25,10 @@ class UNet(NetworkModel):
 
     smallest = smallest(16)
 
-    def __init__(self, width: int = 16):
+    def __init__(self, width: int = 16, residual: bool = True):
         at_least(1, width=width)
         self.width = width
+        self.residual = residual
 
     def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:
         w = self.width

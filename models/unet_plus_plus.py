@@ -16,6 +16,7 @@ class UNetPlusPlus(NetworkModel):
 
     Args:
         width: channels of the finest scale.
+        residual: learn what the best linear estimate of the image leaves, not the image from nothing.
 
     Reference:
         Zhou et al.: UNet++, A Nested U-Net Architecture, DLMIA 2018, arXiv 1807.10165.
@@ -23,9 +24,10 @@ class UNetPlusPlus(NetworkModel):
 
     smallest = smallest(16)
 
-    def __init__(self, width: int = 16):
+    def __init__(self, width: int = 16, residual: bool = True):
         at_least(1, width=width)
         self.width = width
+        self.residual = residual
 
     def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:
         w = self.width

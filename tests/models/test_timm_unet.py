@@ -126,7 +126,7 @@ def test_encoder_without_features(monkeypatch):
         raise RuntimeError("features_only not implemented for this model")
 
     monkeypatch.setattr(timm, "create_model", refuse)
-    with pytest.raises(ValueError, match="resnet10t gives no feature maps to decode: features_only not impl"):
+    with pytest.raises(ValueError, match="resnet10t cannot be an encoder: features_only not impl"):
         TimmUNet("resnet10t")
 
 
