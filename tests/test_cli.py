@@ -140,7 +140,7 @@ def test_several_at_a_time(bench, tmp_path, tiny):
     assert bench(f"{line} --results one")[0] == 0
     assert bench(f"{line} --results two --jobs 2")[0] == 0
     scores = [{r.fingerprint: r.scores for r in read_all(tmp_path / name)[0]} for name in ("one", "two")]
-    assert len(scores[0]) == 2
+    assert len(scores[0]) == 3  # inverse, mean, posterior mean
     assert scores[0] == scores[1]
 
 
