@@ -159,7 +159,9 @@ def training(group: Group) -> Figure | None:
             traces.append(_curve(_name(entry), list(values), len(traces)))
     if not traces:
         return None
-    return {"title": "Training curves", "data": traces, "layout": _axes("epoch", "validation PSNR (dB)")}
+    layout = _axes("epoch", "validation PSNR (dB)") | {"showlegend": len(traces) > 1}
+    layout["xaxis"] |= {"tick0": 0, "dtick": max(1, math.ceil(max(t["x"][-1] for t in traces) / 10))}
+    return {"title": "Training curves", "data": traces, "layout": layout}
 
 
 def images(siblings: Sequence[Group]) -> Figure | None:

@@ -68,7 +68,9 @@ def rank(group: Group) -> Ranking:
         rows = np.stack([_difference(group.entries[i], group.entries[j]) for i, j in pairs])
         raw, direction = statistics.signed_rank(rows)
         corrected = statistics.holm(raw)
-        smallest = statistics.smallest_detectable(rows, len(pairs))
+        # Of neighbours in the ranking: a method that collapsed says nothing about the test set.
+        neighbours = np.array([j == i + 1 for i, j in pairs])
+        smallest = statistics.smallest_detectable(rows[neighbours], len(pairs))
         for (i, j), value, sign in zip(pairs, corrected, direction, strict=True):
             p[i, j] = p[j, i] = value
             if value < statistics.ALPHA and _agrees(group.entries[i], group.entries[j], sign):

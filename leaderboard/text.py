@@ -9,6 +9,7 @@ def number(value: float | None, digits: int = 2, sign: bool = False) -> str:
         return ""
     if math.isinf(value):
         return "+∞" if value > 0 else "−∞"
+    value = round(value, digits) + 0.0  # adding zero turns -0.0 into 0.0
     text = f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
     return text.replace("-", "−")
 

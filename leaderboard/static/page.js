@@ -8,7 +8,7 @@ function colour(name) {
 
 /* On a phone a legend takes a line per entry: the chart grows by them instead of shrinking. */
 function heightFor(figure, width) {
-  if (figure.layout.showlegend === false) return figure.layout.height;
+  if (figure.layout.showlegend === false) return figure.layout.height || 300;
   return 350 + (width < 500 ? 20 * figure.data.length : 0);
 }
 
@@ -66,7 +66,7 @@ function shown(name, value) {
   if (value === "inf") return "+∞";
   if (value === "-inf") return "−∞";
   if (name === "share") return Math.round(100 * value) + " %";
-  if (name in DIGITS) return value.toFixed(DIGITS[name]).replace("-", "−");
+  if (name in DIGITS) return value.toFixed(DIGITS[name]).replace(/^-(?=0\.?0*$)/, "").replace("-", "−");
   return Math.abs(value) >= 100 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(3)));
 }
 
