@@ -147,17 +147,21 @@ class CT(Operator):
         return rows / spacing
 
     def _response(self, size: int) -> Tensor:
-        """The ramp as the transform of its band-limited taps, times the window."""
+        """The ramp as the transform of its band-limited taps, times the window.
+
+        Divided by the transform of a bin, so that the detector's averaging is undone.
+        """
         n = torch.fft.fftfreq(size, 1 / size, dtype=torch.float64)
         taps = torch.where(n % 2 == 1, -1 / (math.pi * n) ** 2, 0.0)
         taps[0] = 0.25
         frequency = torch.fft.rfftfreq(size, dtype=torch.float64) * 2 / self.cutoff
+        aperture = torch.sinc(frequency * self.cutoff / 2)
         window = {
             "ramp": torch.ones_like(frequency),
             "hann": 0.5 + 0.5 * torch.cos(math.pi * frequency),
             "shepp-logan": torch.sinc(frequency / 2),
         }[self.filter]
-        response: Tensor = torch.fft.rfft(taps).real * window * (frequency <= 1)
+        response: Tensor = torch.fft.rfft(taps).real * window * (frequency <= 1) / aperture
         return response
 
     def _projector(self, like: Tensor, oversample: int) -> Projector:
