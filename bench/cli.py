@@ -261,6 +261,36 @@ def check(
 
 
 @app.command()
+def describe(
+    operator: Annotated[str, typer.Argument(help="name:key=value, a+b, or a .py file.")],
+    dataset: Annotated[str, typer.Option("--dataset", "-d", help="The images it is measured on.")] = "photos",
+    seed: Annotated[int, typer.Option(help="Seed of the operator and its noise.")] = 0,
+    results: Results = Path("results"),
+) -> None:
+    """Measure what an operator is like: continuity, locality, equivariance, linearity, conditioning.
+
+    Examples:
+      bench describe xor_ctr
+
+      bench describe ct:angles=60+noise:sigma=0.02 -d ellipses
+    """
+    from bench.depict import store
+    from bench.describe import certify
+    from bench.display import certificate_table, console
+    from bench.runner import problem_of
+
+    with console.status("measuring"):
+        problem, label = problem_of(operator, dataset, seed)
+        certificate = certify(problem)
+        paths = store(certificate, problem, label, results)
+    console.print(certificate_table(label, certificate))
+    console.print()
+    console.print(certificate.summary, markup=False, highlight=False)
+    for path in paths:
+        console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
 def leaderboard(
     results: Results = Path("results"),
     operator: Annotated[

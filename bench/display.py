@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from rich.table import Table
 from bench.registry import Entry
 
 if TYPE_CHECKING:
+    from bench.describe import Certificate
     from bench.record import Record
     from bench.runner import Run
     from bench.testing import Check
@@ -151,6 +153,26 @@ def checks_table(subject: str, checks: Iterable["Check"]) -> Table:
     for check in checks:
         mark, style = ("[green]✓[/]", "") if check.passed else ("[red]✗[/]", "red")
         table.add_row(mark, escape(check.rule), escape(check.figure), style=style)
+    return table
+
+
+def certificate_table(label: str, certificate: "Certificate") -> Table:
+    """One row per figure of an operator's certificate."""
+    table = _table(label)
+    table.add_column("property", no_wrap=True)
+    table.add_column("measured", justify="right")
+    for name, value in asdict(certificate).items():
+        if name != "summary":
+            shown = (
+                f"{value:.4g}"
+                if isinstance(value, float)
+                else "x".join(map(str, value))
+                if isinstance(value, tuple)
+                else "-"
+                if value is None
+                else str(value)
+            )
+            table.add_row(name.replace("_", " "), shown)
     return table
 
 

@@ -89,7 +89,7 @@ class Record:
     def to_json(self) -> str:
         """The text of ``record.json``."""
         content = {k: v for k, v in asdict(self).items() if k != "folder"}
-        return json.dumps(_strict(content), indent=2, allow_nan=False) + "\n"
+        return json.dumps(strict(content), indent=2, allow_nan=False) + "\n"
 
     @classmethod
     def read(cls, folder: Path) -> "Record":
@@ -189,11 +189,12 @@ def _replace(draft: Path, final: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _strict(value: Any) -> Any:
+def strict(value: Any) -> Any:
+    """``value`` for strict JSON: infinite numbers and NaN as text, tuples as lists."""
     if isinstance(value, dict):
-        return {str(k): _strict(v) for k, v in value.items()}
+        return {str(k): strict(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_strict(v) for v in value]
+        return [strict(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value

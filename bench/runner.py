@@ -169,6 +169,18 @@ def _problem(operator: str, dataset: str, seed: int, device: str) -> Problem:
     return Problem(build_operator(chain, images.image_shape, seed), images, seed, torch.device(device))
 
 
+def problem_of(operator: str, dataset: str, seed: int) -> tuple[Problem, str]:
+    """A problem on the CPU from text forms, and the operator as tables show it.
+
+    Raises:
+        UsageError: unknown names or parameters, or images that cannot be used.
+    """
+    chain = [part.checked(registry.operators) for part in parse_chain(operator)]
+    text = "+".join(map(str, chain))
+    problem = _problem(text, str(Component.parse(dataset).checked(registry.datasets)), seed, "cpu")
+    return problem, "+".join(part.label for part in chain)
+
+
 @dataclass
 class Run:
     """A spec with its problem and model built.
