@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from bench import provenance, registry, timing
 from bench.datasets import Splits
+from bench.describe import IMAGES, certify
 from bench.errors import BenchError, CheckpointError, MismatchError, UsageError
 from bench.evaluation import evaluate, save_samples
 from bench.leakage import duplicates, repeated_ivs
@@ -181,6 +182,20 @@ def problem_of(operator: str, dataset: str, seed: int) -> tuple[Problem, str]:
     return problem, "+".join(part.label for part in chain)
 
 
+@lru_cache(maxsize=4)
+def _certificate(operator: str, dataset: str, seed: int) -> dict[str, Any]:
+    """What ``bench describe`` measures, once for all models; nothing where it would take many seconds."""
+    problem = _problem(operator, dataset, seed, "cpu")
+    try:
+        started = time.perf_counter()
+        problem.measure(problem.images.test[:IMAGES].float() / 255, torch.Generator().manual_seed(0))
+        if time.perf_counter() - started > 0.1:
+            return {}
+        return {"certificate": certify(problem).to_json()}
+    except Exception as error:
+        return {"certificate": {"error": _reason(error)}}
+
+
 @dataclass
 class Run:
     """A spec with its problem and model built.
@@ -287,7 +302,8 @@ class Run:
         means = {name: mean_score(torch.tensor(scores[name].to_numpy())) for name in scores}
         record = self._draft(scores=means, timings=timings, parameters=model.parameters())
         repeated = repeated_ivs(self.problem)
-        found = {} if repeated is None else {"repeated_ivs": repeated}
+        found: dict[str, Any] = {} if repeated is None else {"repeated_ivs": repeated}
+        found |= _certificate("+".join(map(str, self.spec.operator)), str(self.spec.dataset), self.spec.seed)
         return replace(record, data={**record.data, "test_digest": digest, **found})
 
     def restore(self, weights: Path) -> None:

@@ -5,10 +5,12 @@ import json
 import pytest
 import torch
 
+import bench
 from bench.cli import main
 from bench.depict import visible
 from bench.describe import _all_squares, _krylov_squares, certify
 from bench.operators.ct import CT
+from bench.record import Record
 from bench.runner import problem_of
 
 
@@ -120,3 +122,9 @@ def test_command(tmp_path, tiny, monkeypatch, capsys):
     content = json.loads((folder / "certificate.json").read_text(), parse_constant=lambda name: 1 / 0)
     assert content["inverse_psnr"] == "Infinity"
     assert (folder / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_record_carries_it(tmp_path, tiny):
+    """Each run's record has its operator's certificate, which the leaderboard page shows."""
+    record = bench.run("permutation", "mean", tiny, results=tmp_path)
+    assert Record.read(record.folder).data["certificate"]["condition"] == pytest.approx(1)
