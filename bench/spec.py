@@ -172,8 +172,8 @@ PRESETS = {
     "quick": Preset(Recipe(), {}, "minutes on two CPU cores: each component's own defaults"),
     "paper": Preset(
         Recipe(epochs=35, batch_size=32, lr=2e-3, schedule="constant"),
-        {"size": 96, "width": 64, "train": 90_000, "test": 10_000},
-        "Hauptmann & Adler: 96x96, width 64, Adam 2e-3, batch 32, 35 epochs, MSE",
+        {"size": 96, "width": 64, "residual": False, "train": 90_000, "test": 10_000},
+        "Hauptmann & Adler: 96x96, plain network of width 64, Adam 2e-3, batch 32, 35 epochs, MSE",
     ),
 }
 

@@ -198,14 +198,14 @@ def test_mismatch_names_what_fits(tiny, plugin):
 def test_paper_preset(tiny):
     """--preset paper is the paper's setting; the user's own values go first."""
     spec = specify("xor_ctr", "unet", "photos", preset="paper")
-    assert spec.model.params == {"width": 64}
+    assert spec.model.params == {"width": 64, "residual": False}
     assert spec.dataset.params == {"size": 96, "train": 90_000, "test": 10_000}
     recipe = spec.recipe
     assert recipe is not None
     assert (recipe.epochs, recipe.lr, recipe.batch_size, recipe.loss) == (35, 2e-3, 32, "mse")
     assert (recipe.optimizer, recipe.schedule) == ("adam", "constant")
     own = specify("xor_ctr", "unet:width=8", "photos:size=48", preset="paper", changes={"lr": 1e-3})
-    assert own.model.params == {"width": 8}
+    assert own.model.params == {"width": 8, "residual": False}
     assert own.recipe == replace(recipe, lr=1e-3)
 
 
