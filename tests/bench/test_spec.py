@@ -100,7 +100,13 @@ def test_the_paper_preset_is_the_papers():
     recipe = PRESETS["paper"].recipe
     assert (recipe.epochs, recipe.batch_size, recipe.lr) == (35, 32, 2e-3)
     assert (recipe.optimizer, recipe.loss, recipe.schedule) == ("adam", "mse", "constant")
-    assert PRESETS["paper"].parameters == {"size": 96, "width": 64, "train": 90_000, "test": 10_000}
+    assert PRESETS["paper"].parameters == {
+        "size": 96,
+        "width": 64,
+        "residual": False,
+        "train": 90_000,
+        "test": 10_000,
+    }
 
 
 @pytest.mark.parametrize(
