@@ -53,7 +53,8 @@ def picture(problem: Problem, title: str, count: int = 5) -> Any:
 def visible(values: Tensor, stretch: bool = True) -> Any:
     """Up to three channels as uint8; values without pixels are laid out in a square.
 
-    ``stretch`` maps each image's 1st to 99th percentile to 0..255, unless all lies in [0, 1] already.
+    ``stretch`` maps each image's 1st to 99th percentile to 0..255, unless they fill [0, 1] already;
+    spectra, whose peaks hide all else, are shown by their logarithm.
     """
     values = values.detach().cpu().float().nan_to_num(0, 1, 0)
     if values.dim() != 4:
@@ -62,8 +63,16 @@ def visible(values: Tensor, stretch: bool = True) -> Any:
         padded = F.pad(flat, (0, side**2 - flat.shape[1]), value=float(flat.min()))
         values = padded.view(-1, 1, side, side)
     values = values[:, : 3 if values.shape[1] >= 3 else 1]
-    if stretch and (values.min() < 0 or values.max() > 1 or values.max() < 0.5):
-        flat = values.flatten(1)
-        low, high = (flat.quantile(q, dim=1).view(-1, 1, 1, 1) for q in (0.01, 0.99))
-        values = (values - low) / (high - low).clamp_min(1e-12)
+    if stretch:
+        values = _stretched(values)
     return (values.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+
+
+def _stretched(values: Tensor) -> Tensor:
+    flat = values.flatten(1)
+    low, middle, high = (flat.quantile(q, dim=1).view(-1, 1, 1, 1) for q in (0.01, 0.5, 0.99))
+    if values.min() >= 0 and (high > 20 * middle).any():
+        return _stretched(torch.log1p(values / middle.clamp_min(1e-6)))
+    if low.min() > -0.1 and 0.5 < high.max() < 1.1:
+        return values
+    return (values - low) / (high - low).clamp_min(1e-12)
