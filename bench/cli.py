@@ -2,18 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.markdown import Markdown
 from rich.markup import escape
 
 from bench import __version__
-from bench.errors import BenchError, Interrupted, UsageError
-
-if TYPE_CHECKING:
-    from bench.record import Record
-    from bench.runner import Run
+from bench.errors import BenchError, UsageError
 
 app = typer.Typer(
     name="bench",
@@ -125,89 +120,20 @@ def run(
     if file or suite:
         if operator or model or (file and suite):
             raise UsageError("give a suite, or --operator and --model, not both")
-        _run_suite(file or suite or "", {"dataset": dataset, "seeds": seed, **asked}, results, force, jobs)
+        from bench.session import run_suite
+
+        run_suite(file or suite or "", {"dataset": dataset, "seeds": seed, **asked}, results, force, jobs)
         return
     if not operator or not model:
         raise UsageError(
             "give --operator and --model (bench list shows them), as in "
             "bench run --operator xor_ctr --model unet; or --suite"
         )
-    from bench.display import console
+    from bench.session import run_pairs
 
-    with console.status("loading"):
-        from bench.sweep import plan
-
-        given = {k: v for k, v in asked.items() if v is not None}
-        seeds = seed or [0]
-        runs = plan(operator, model, dataset or "photos", seeds=seeds, baselines=baselines, **given)
-    _finish(_carry_out(runs, results, force, jobs))
-
-
-def _run_suite(name: str, settings: dict[str, Any], results: Path, force: bool, jobs: int) -> None:
-    """Carry out a suite, and write the table and figures that it asks for."""
-    from bench.display import console
-
-    with console.status("loading"):
-        from bench.runner import specified_dataset
-        from bench.suite import expand, load
-
-        suite = load(name)
-        runs, left_out = expand(suite, **settings)
-    console.print(suite.title, style="bold", markup=False)
-    for message in left_out:
-        console.print(message, style="yellow", markup=False)
-    records = _carry_out(runs, results, force, jobs)
-    from bench.leaderboard.suite import write
-
-    dataset = specified_dataset(settings["dataset"] or suite.dataset, settings["preset"] or suite.preset)
-    folder = results / "suites" / Path(name).stem
-    for path in write(suite, dataset.label, records, folder):
-        console.print(str(path), markup=False, highlight=False, soft_wrap=True)
-        if path.suffix == ".md":
-            console.print(Markdown(path.read_text(encoding="utf-8")))
-    _finish(records)
-
-
-def _carry_out(runs: list["Run"], results: Path, force: bool, jobs: int) -> list["Record"]:
-    """Announce runs, carry them out with progress, and show what came of them."""
-    import torch
-
-    from bench.display import announce, console, results_table, training_bar
-    from bench.provenance import hardware
-    from bench.sweep import sweep, workers
-
-    announce(runs, results, hardware(torch.device(runs[0].spec.device)))
-    done = {} if force else {run.fingerprint: record for run in runs if (record := run.recorded(results))}
-    if done:
-        console.print(f"{len(done)} of {len(runs)} runs are already recorded (--force runs them again)")
-    records = []
-    try:
-        with training_bar() as bar, workers(jobs) as executor:
-            for _, record in sweep(runs, results, force=force, report=bar.step, executor=executor):
-                records.append(record)
-    except KeyboardInterrupt:
-        raise Interrupted(
-            f"interrupted. {len(records)} of {len(runs)} runs are recorded; the same command goes on "
-            "from the last finished epoch."
-        ) from None
-    groups: dict[str, list[Record]] = {}
-    for record in records:
-        groups.setdefault(f"{record.spec.operator_label} on {record.spec.dataset.label}", []).append(record)
-    for title, group in groups.items():
-        console.print()
-        console.print(results_table(title, group))
-    console.print()
-    for record in records:
-        console.print(f"{record.folder}", highlight=False, soft_wrap=True)
-    return records
-
-
-def _finish(records: list["Record"]) -> None:
-    """Exit with code 1 if a run failed, saying which and why."""
-    failed = [record for record in records if record.status == "failed"]
-    if failed:
-        lines = [f"{r.spec.operator_label}, {r.spec.model.label}: {r.error}" for r in failed]
-        raise BenchError(f"{len(failed)} of {len(records)} runs failed\n" + "\n".join(lines))
+    given = {k: v for k, v in asked.items() if v is not None}
+    pairs = {"operators": operator, "models": model, "dataset": dataset or "photos", "seeds": seed or [0]}
+    run_pairs({**pairs, "baselines": baselines, **given}, results, force, jobs)
 
 
 @app.command("list")
