@@ -184,9 +184,13 @@ def _axes(x: str, y: str) -> Figure:
 
 
 def _logarithmic(values: Sequence[float]) -> Figure:
-    """A logarithmic axis with ticks at 1, 2 and 5 times powers of ten, written in full."""
+    """A logarithmic axis with ticks at powers of ten, and 2 and 5 times them where there is room."""
     low, high = math.log10(min(values)), math.log10(max(values))
-    ticks = [d * 10.0**e for e in range(math.floor(low) - 1, math.ceil(high) + 2) for d in (1, 2, 5)]
+    ticks = [
+        d * 10.0**e
+        for e in range(math.floor(low) - 1, math.ceil(high) + 2)
+        for d in ((1, 2, 5) if high - low < 2 else (1,))
+    ]
     texts = [f"{t:,.0f}" if t >= 1 else f"{t:g}" for t in ticks]
     pad = max(0.08 * (high - low), 0.12)
     return {"type": "log", "tickvals": ticks, "ticktext": texts, "range": [low - pad, high + pad]}

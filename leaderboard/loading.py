@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,8 +67,7 @@ def load(results: Path) -> Loaded:
     if not folder.is_dir():
         raise UsageError(f"{results} is no results folder: it has no folder called runs")
     folders = sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != ".")
-    with ThreadPoolExecutor(4) as pool:
-        read = list(pool.map(_read_or_reason, folders))
+    read = [_read_or_reason(folder) for folder in folders]
     records = tuple(r for r in read if isinstance(r, Record))
     skipped = [r for r in read if isinstance(r, str)]
     return Loaded(records, tuple(skipped), _certificates(results / "operators"))
