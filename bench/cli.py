@@ -19,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
-RECIPE = "Recipe (default: the preset's, then the model's own)"
+RECIPE = "Recipe (default: the preset's; under quick, a model's own goes first)"
 Results = Annotated[Path, typer.Option(help="Folder of the run records.")]
 
 

@@ -79,7 +79,7 @@ def specify(
 ) -> RunSpec:
     """The spec of a run from its text forms, checked against signatures before anything is loaded.
 
-    Recipe values come from the preset, then from the model's own, then from ``changes``.
+    Recipe values come from the preset, then (``quick`` only) from the model itself, then from ``changes``.
 
     Raises:
         UsageError: an unknown name, preset, parameter or device, or a value of the wrong type.
@@ -114,11 +114,11 @@ def specified_dataset(dataset: str, preset: str) -> Component:
 
 
 def _recipe(model: Component, preset: Preset, changes: Mapping[str, Any]) -> Recipe | None:
-    """The model's recipe: the preset's, changed by the model's own values and by the user's."""
+    """The preset's recipe, changed by the model's own values if the preset lets them, and the user's."""
     thing = registry.models.load(model.name)
     if isinstance(thing, type) and not thing.trained:  # type: ignore[attr-defined]
         return None
-    own = getattr(thing, "recipe", {})
+    own = getattr(thing, "recipe", {}) if preset.own_recipes else {}
     return override(override(preset.recipe, own), changes)
 
 

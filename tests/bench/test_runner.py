@@ -209,6 +209,15 @@ def test_paper_preset(tiny):
     assert own.recipe == replace(recipe, lr=1e-3)
 
 
+def test_models_own_recipes_are_for_quick_only(tiny):
+    """A model's own learning rate holds under quick; the paper's preset is the same for every model."""
+    quick, paper = (specify("xor_ctr", "pixel_gate", tiny, preset=name).recipe for name in ("quick", "paper"))
+    assert quick is not None
+    assert paper is not None
+    assert (quick.lr, quick.batch_size) == (2e-2, 16)
+    assert (paper.lr, paper.batch_size, paper.epochs) == (2e-3, 32, 35)
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_missing_gpu():
     """A GPU that is not there is an error that says what to do."""
