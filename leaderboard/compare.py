@@ -89,15 +89,16 @@ def picture(duel: Duel) -> Figure:
     """
     images: Sequence[int]
     try:
-        images, stacks = duel.most, _made_again(duel)
+        images, stacks, among = duel.most, _made_again(duel), ""
     except BenchError:
         images, stacks = _stored(duel)
+        among = f", of the first {len(images)} images"
     names = {"first": duel.first.label, "second": duel.second.label}
     order = ("measurement", "first", "second", "truth")
     rows = {names.get(k, k): stacks[k].transpose(0, 3, 1, 2) for k in order}
     captions = {names[k]: [decibel(duel.scores[row, i]) for i in images] for row, k in enumerate(names)}
     captions["truth"] = [f"image {i}" for i in images]
-    return stacked(rows, captions, f"{duel.group.title}: where they differ most")
+    return stacked(rows, captions, f"{duel.group.title}: where they differ most{among}")
 
 
 def _made_again(duel: Duel) -> dict[str, Any]:
