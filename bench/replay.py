@@ -14,7 +14,8 @@ from bench import provenance
 from bench.errors import BenchError, UsageError
 from bench.evaluation import as_picture, evaluate
 from bench.record import Record
-from bench.runner import Run, deterministic, find_device
+from bench.runner import Run, deterministic
+from bench.specify import find_device
 
 #: Means that differ by no more than this are verified: dB of PSNR, SSIM.
 TOLERANCE = {"psnr": 0.01, "ssim": 0.001}

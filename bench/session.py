@@ -36,7 +36,7 @@ def run_suite(name: str, settings: dict[str, Any], results: Path, force: bool, j
     """
     with console.status("loading"):
         from bench.leaderboard.suite import write
-        from bench.runner import specified_dataset
+        from bench.specify import specified_dataset
         from bench.suite import expand, load
 
         suite = load(name)

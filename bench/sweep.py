@@ -12,8 +12,9 @@ import torch
 
 from bench.errors import MismatchError
 from bench.record import Record
-from bench.runner import Run, specify
+from bench.runner import Run
 from bench.spec import RunSpec
+from bench.specify import specify
 from bench.training import Progress
 
 #: Run along with whatever was asked for: the floor, and the ceilings that the operator knows.
@@ -37,7 +38,7 @@ def plan(
         dataset: text form of the dataset.
         seeds: seeds of everything random.
         baselines: whether floor and ceilings are added.
-        **settings: ``preset``, ``device`` and ``changes`` of :func:`bench.runner.specify`.
+        **settings: ``preset``, ``device`` and ``changes`` of :func:`bench.specify.specify`.
 
     Raises:
         UsageError: something that was asked for cannot work; found before anything is trained.

@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 import bench
 from bench.errors import MismatchError, UsageError
 from bench.record import Record
-from bench.runner import Run, find_device, specify
+from bench.runner import Run
+from bench.specify import find_device, specify
 
 SMALL_UNET = "unet:width=4"
 

@@ -10,9 +10,10 @@ from bench.models.mean import Mean
 from bench.models.pixel_gate import PixelGate
 from bench.models.pixel_ridge import WEIGHTS, PixelRidge, _solve, seen
 from bench.problem import build_operator
-from bench.runner import Run, specify
+from bench.runner import Run
 from bench.scoring import psnr
 from bench.spec import Recipe, parse_chain
+from bench.specify import specify
 from bench.training import Trainer
 
 

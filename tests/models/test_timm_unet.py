@@ -10,8 +10,9 @@ from bench.models._features import FeatureUNet, feature_shapes, ladder
 from bench.models._padding import Padded
 from bench.models.timm_unet import TimmUNet
 from bench.operators.denoising import Denoising
-from bench.runner import Run, specify
+from bench.runner import Run
 from bench.spec import Component
+from bench.specify import specify
 
 #: One small model of each kind of feature extractor in timm.
 SAMPLE = [
