@@ -17,7 +17,7 @@ from bench.spec import RunSpec
 from bench.specify import specify
 from bench.training import Progress
 
-#: Run along with whatever was asked for: the floor, and the ceilings that the operator knows.
+#: Run along with whatever was asked for: the floor, and the references that the operator knows.
 BASELINES = ("mean", "inverse", "posterior_mean")
 
 

@@ -61,7 +61,13 @@ class Entry:
 
     def mean(self, name: str = "psnr") -> float:
         """Mean over images and seeds."""
-        return float(mean_scores(self.seed_means(name)[None])[0])
+        if name not in self._means:
+            self._means[name] = float(mean_scores(self.seed_means(name)[None])[0])
+        return self._means[name]
+
+    @cached_property
+    def _means(self) -> dict[str, float]:
+        return {}
 
     def interval(self, name: str = "psnr") -> tuple[float, float]:
         """95 % bootstrap interval of the mean over images, of scores averaged over seeds."""

@@ -101,10 +101,9 @@ def _weights(count: int) -> Array:
     """How often each of ``count`` images is drawn in each resample, ``(count, RESAMPLES)`` float32."""
     generator = np.random.default_rng(0)
     drawn = generator.integers(0, count, (RESAMPLES, count))
-    weights = np.empty((count, RESAMPLES), np.float32)
-    for resample, index in enumerate(drawn):
-        weights[:, resample] = np.bincount(index, minlength=count)
-    return weights
+    drawn += count * np.arange(RESAMPLES)[:, None]
+    drawn_times = np.bincount(drawn.ravel(), minlength=RESAMPLES * count).reshape(RESAMPLES, count)
+    return np.ascontiguousarray(drawn_times.T, np.float32)
 
 
 def seed_halfwidth(means: Array) -> float:

@@ -46,4 +46,5 @@ def share(value: float | None) -> str:
         return ""
     if value > 9.99:
         return "> 999 %"
-    return f"{100 * max(value, -9.99):.0f} %".replace("-", "−")
+    # "+ 0.0" makes of -0.0 a plain 0.
+    return f"{round(100 * max(value, -9.99)) + 0.0:.0f} %".replace("-", "−")

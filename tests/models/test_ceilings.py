@@ -1,4 +1,4 @@
-"""Which ceilings run along."""
+"""Which references run along."""
 
 import pytest
 
@@ -13,6 +13,6 @@ from bench.sweep import plan
         ("xor_ctr:iv=fresh", {"unet", "mean"}),
     ],
 )
-def test_every_known_ceiling_runs_along(operator, expected, tiny):
-    """The posterior mean is a ceiling where noise stops the exact inverse, and only where it is known."""
+def test_every_known_reference_runs_along(operator, expected, tiny):
+    """The posterior mean runs along where noise stops the exact inverse, and only where it is known."""
     assert {run.spec.model.name for run in plan([operator], ["unet"], tiny)} == expected
