@@ -18,7 +18,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from bench.leaderboard.groups import Entry, Group
 from bench.leaderboard.loading import history
 from bench.leaderboard.table import Board
-from bench.leaderboard.text import number
+from bench.leaderboard.text import count, number
 
 #: A figure shows at most this many panels, the groups with most methods; the page shows them all.
 MOST_PANELS = 12
@@ -139,22 +139,30 @@ def _wrapped(title: str, width: int = 52) -> str:
     return title if len(title) <= width else title.replace(" on ", "\non ", 1)
 
 
+#: PSNR in dB below which a method has collapsed (ten times the range of error): marked at the edge.
+COLLAPSED = -20.0
+
+
+def _at_edge(value: float) -> bool:
+    return not math.isfinite(value) or value < COLLAPSED
+
+
 @dataclass(frozen=True)
 class _Span:
-    """Where finite values end, and where infinite ones are marked beyond them."""
+    """Where shown values end, and where infinite and collapsed ones are marked beyond them."""
 
     low: float
     high: float
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "_Span":
-        finite = [v for v in values if math.isfinite(v)]
-        low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
+        shown = [v for v in values if not _at_edge(v)]
+        low, high = (min(shown), max(shown)) if shown else (0.0, 1.0)
         pad = max(0.12 * (high - low), 0.5)
         return cls(low - pad, high + pad)
 
     def place(self, value: float) -> float:
-        return value if math.isfinite(value) else self.high if value > 0 else self.low
+        return value if not _at_edge(value) else self.high if value > 0 else self.low
 
 
 def _quality_panel(axes: Axes, group: Group, rows: pd.DataFrame) -> None:
@@ -173,7 +181,7 @@ def _quality_panel(axes: Axes, group: Group, rows: pd.DataFrame) -> None:
 
 
 def _interval(axes: Axes, span: _Span, y: int, row: Any, colour: str) -> None:
-    if math.isinf(row.psnr):
+    if _at_edge(row.psnr):
         marker = ">" if row.psnr > 0 else "<"
         axes.plot(span.place(row.psnr), y, marker, color=colour, markersize=8, clip_on=False)
     else:
@@ -192,7 +200,7 @@ def _speed_panel(axes: Axes, entries: Sequence[Entry], place: str, styles: Style
     axes.plot(*zip(*front, strict=True), color="#b0b0b0", linewidth=1.2, zorder=1, drawstyle="steps-post")
     for entry, (x, y) in zip(entries, shown, strict=True):
         axes.plot(x, y, linestyle="", markersize=7.5, **styles[entry.label])
-        if not math.isfinite(entry.mean()):
+        if _at_edge(entry.mean()):
             above = entry.mean() > 0
             axes.annotate(
                 number(entry.mean()),
@@ -203,8 +211,9 @@ def _speed_panel(axes: Axes, entries: Sequence[Entry], place: str, styles: Style
                 va="bottom" if above else "top",
             )
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+    narrow = max(x for x, _ in points) < 50 * min(x for x, _ in points)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if narrow else (1,), numticks=6))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.15, y=0.15)
     axes.set_xlabel(f"images per second\n({place})")
