@@ -187,7 +187,8 @@ def _write_many(results, number):
 
 def test_many_writers_of_one_record(tmp_path):
     """Processes that write the same run at the same time: all succeed, and one of them is there, whole."""
-    context = multiprocessing.get_context("forkserver")
+    # Forked: a fresh process could not import this file when tests run outside the checkout.
+    context = multiprocessing.get_context("fork")
     writers = [context.Process(target=_write_many, args=(tmp_path, number)) for number in range(4)]
     for writer in writers:
         writer.start()
