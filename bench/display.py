@@ -43,7 +43,7 @@ def announce(runs: Sequence["Run"], results: Path, hardware: str) -> None:
 
 
 def _sizes(run: "Run") -> str:
-    images = run.problem.images
+    images = run.images
     channels, height, width = images.image_shape
     validation = len(images.validation) if images.validation is not None else 0
     return (

@@ -26,22 +26,14 @@ def build_operator(parts: Sequence[Component], image_shape: tuple[int, ...], see
 
     Raises:
         UsageError: unknown name or parameter, or a value that the operator refuses.
+        BenchError: the code of an operator fails; the operator is named.
     """
     built: list[Operator] = []
     for part in parts:
-        shape = _measured_shape(built[-1]) if built else image_shape
+        shape = built[-1].measurement_shape if built else image_shape
         previous = built[-1] if built else None
         built.append(part.build(registry.operators, image_shape=shape, seed=seed, previous=previous))
     return built[0] if len(built) == 1 else Chain(built)
-
-
-def _measured_shape(operator: Operator) -> tuple[int, ...]:
-    """Shape that the next operator of a chain gets; an operator that fails says so in one line."""
-    try:
-        return operator.measurement_shape
-    except Exception as error:
-        name = type(operator).__name__
-        raise UsageError(f"{name}.forward raised {type(error).__name__}: {error}") from error
 
 
 @dataclass

@@ -126,7 +126,7 @@ def _certificate(operator: str, dataset: str, seed: int) -> dict[str, Any]:
 
 @dataclass
 class Run:
-    """A spec with its problem and model built.
+    """A spec, and what it stands for: images, problem and model.
 
     Attributes:
         spec: what is run.
@@ -135,8 +135,23 @@ class Run:
     spec: RunSpec
 
     @property
+    def images(self) -> Splits:
+        """The dataset's splits."""
+        return load_images(str(self.spec.dataset))[0]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model works."""
+        return torch.device(self.spec.device)
+
+    @property
     def problem(self) -> Problem:
-        """Dataset and operator together, on the spec's device."""
+        """Dataset and operator together, on the spec's device.
+
+        Raises:
+            UsageError: the operator refuses its parameters.
+            BenchError: the operator's own code fails.
+        """
         spec = self.spec
         return _problem("+".join(map(str, spec.operator)), str(spec.dataset), spec.seed, spec.device)
 
@@ -154,6 +169,20 @@ class Run:
                 f"{fitting_operators(model, self.problem.image_shape)}"
             )
         return model
+
+    def buildable(self) -> bool:
+        """Whether operator and model can be built; if not, their own code fails: :meth:`execute` records it.
+
+        Raises:
+            UsageError: the spec cannot work as it stands.
+        """
+        try:
+            self.model  # noqa: B018 - building the model checks that it fits the operator
+        except UsageError:
+            raise
+        except Exception:
+            return False
+        return True
 
     @cached_property
     def fingerprint(self) -> str:
@@ -184,17 +213,15 @@ class Run:
         """
         if not force and (record := self.recorded(results)):
             return record
-        model, checkpoint = self.model, results / "checkpoints" / f"{self.fingerprint}.safetensors"
+        self.buildable()
+        checkpoint = results / "checkpoints" / f"{self.fingerprint}.safetensors"
         if force:
             checkpoint.unlink(missing_ok=True)
-        if isinstance(model, NetworkModel):
-            recipe = self.spec.recipe or Recipe()
-            model.trainer = Trainer(recipe, report, checkpoint, self.fingerprint)
         keep = False
         with writing(results, self.fingerprint) as folder:
             try:
-                with deterministic(self.problem.device):
-                    record = self._complete(model, folder, report)
+                with deterministic(self.device):
+                    record = self._complete(folder, checkpoint, report)
             except Exception as error:
                 record = self._draft(status="failed", error=_reason(error))
                 keep = isinstance(error, CheckpointError)
@@ -207,8 +234,11 @@ class Run:
             checkpoint.unlink(missing_ok=True)
         return replace(record, folder=runs_folder(results) / self.fingerprint)
 
-    def _complete(self, model: Model, folder: Path, report: Callable[[Progress], None]) -> Record:
-        device, started = self.problem.device, time.perf_counter()
+    def _complete(self, folder: Path, checkpoint: Path, report: Callable[[Progress], None]) -> Record:
+        model, device, started = self.model, self.device, time.perf_counter()
+        if isinstance(model, NetworkModel):
+            recipe = self.spec.recipe or Recipe()
+            model.trainer = Trainer(recipe, report, checkpoint, self.fingerprint)
         timing.reset_peak_memory(device)
         torch.manual_seed(self.spec.seed)
         report(Progress(stage="fitting"))
@@ -246,19 +276,20 @@ class Run:
 
     def _draft(self, **content: Any) -> Record:
         """A record with all that is known before the run."""
-        problem, images = self.problem, self.problem.images
+        images, digest = load_images(str(self.spec.dataset))
         counts = {k: len(v) for k in ("train", "validation", "test") if (v := getattr(images, k)) is not None}
-        _, digest = load_images(str(self.spec.dataset))
-        shapes: dict[str, Any] = {"image_shape": list(problem.image_shape)}
+        shapes: dict[str, Any] = {"image_shape": list(images.image_shape)}
         if content.get("status") != "failed":
-            shapes["measurement_shape"] = list(problem.operator.measurement_shape)
+            shapes["measurement_shape"] = list(self.problem.operator.measurement_shape)
+        built, thing = self.buildable(), registry.models.load(self.spec.model.name)
+        role = self.model.role_in(self.problem.operator) if built else getattr(thing, "role", "model")
         return Record(
             fingerprint=self.fingerprint,
             spec=self.spec,
-            role=self.model.role_in(problem.operator),
+            role=role,
             data={"digest": digest, "duplicates": _duplicates(str(self.spec.dataset)), **counts, **shapes},
-            settings=problem.operator.settings(),
-            provenance=provenance.collect(problem.device),
+            settings=self.problem.operator.settings() if built else {},
+            provenance=provenance.collect(self.device),
             **content,
         )
 
@@ -293,7 +324,7 @@ def fitting_operators(model: Model, image_shape: tuple[int, ...]) -> str:
     for name in registry.operators.entries():
         try:
             operator = build_operator([Component(name)], image_shape, 0)
-        except (UsageError, NotImplementedError):
+        except (BenchError, NotImplementedError):
             continue
         if not model.fits(operator):
             names.append(name)

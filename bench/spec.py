@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict
 
-from bench.errors import UsageError
+from bench.errors import BenchError, UsageError
 from bench.registry import Registry, check_parameters, is_path, without_defaults
 
 #: How records are read: a field of another version is an error, not lost.
@@ -85,6 +85,7 @@ class Component:
 
         Raises:
             UsageError: its constructor refuses the parameters (``ValueError`` or ``TypeError``).
+            BenchError: its constructor fails in another way.
         """
         thing = registry.load(self.name)
         names = _parameter_names(thing)
@@ -93,6 +94,11 @@ class Component:
             return thing(**given)
         except (ValueError, TypeError) as error:
             raise UsageError(f"{self.label}: {error}") from error
+        except BenchError:
+            raise
+        except Exception as error:
+            kind = type(error).__name__
+            raise BenchError(f"{self.label}: its constructor raised {kind}: {error}") from error
 
     def source(self, registry: Registry) -> str:
         """SHA-256 of the code behind it: its file and the room's private files it imports."""

@@ -53,7 +53,7 @@ def plan(
     runs = []
     for operator in operators:
         for seed in seeds:
-            runs += [_fitting(asked[operator, seed, model]) for model in models]
+            runs += [_checked(asked[operator, seed, model]) for model in models]
             added = [name for name in BASELINES if baselines and name not in models]
             runs += list(_known(operator, added, dataset, seed, settings))
     # Two spellings of one run are run once.
@@ -93,21 +93,22 @@ def _execute(spec: RunSpec, results: Path, force: bool) -> Record:
     return Run(spec).execute(results, force)
 
 
-def _fitting(spec: RunSpec) -> Run:
+def _checked(spec: RunSpec) -> Run:
     run = Run(spec)
-    run.model  # noqa: B018 - building the model checks that it fits the operator
+    run.buildable()
     return run
 
 
 def _known(
     operator: str, names: Sequence[str], dataset: str, seed: int, settings: dict[str, Any]
 ) -> Iterator[Run]:
-    """The baselines that exist for an operator."""
+    """The baselines that exist for an operator: none if its own code fails."""
     for name in names:
         # What was changed for the models that train does not concern the baselines.
-        spec = specify(operator, name, dataset, seed=seed, **settings)
+        run = Run(specify(operator, name, dataset, seed=seed, **settings))
         try:
-            run = _fitting(spec)
+            if not run.buildable():
+                continue
         except MismatchError:
             continue
         # Where the inverse is exact, the posterior mean is the same image again.

@@ -18,7 +18,7 @@ import torch
 from bench import registry
 from bench._model_rules import MODEL_RULES, Trial
 from bench._operator_rules import OPERATOR_RULES, Broken, Case, Figure
-from bench.errors import UsageError
+from bench.errors import BenchError, UsageError
 from bench.models import Model
 from bench.operators import Operator
 from bench.problem import build_operator
@@ -97,7 +97,7 @@ def check_operator(
         for shape in shapes:
             try:
                 cases.append(Case(make(shape), seed))
-            except (ValueError, UsageError) as error:
+            except (ValueError, BenchError) as error:
                 refused.append(f"{shape}: {error}")
         if not cases:
             return [Check(name, "takes images of some shape", False, "; ".join(refused))]

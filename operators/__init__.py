@@ -64,14 +64,12 @@ class Operator(ABC):
         """:meth:`forward`, held to its contract; what the harness calls.
 
         Raises:
-            BenchError: not one finite float32 measurement of ``measurement_shape`` per image, or ``x``
-                was modified.
+            BenchError: ``forward`` raised something, did not return one finite float32 measurement of
+                ``measurement_shape`` per image, or modified ``x``.
         """
         version = None if x.is_inference() else x._version
-        y = self.forward(x, generator)
+        y = self._tensor(x, generator)
         name = f"{type(self).__name__}.forward"
-        if not isinstance(y, Tensor):
-            raise BenchError(f"{name} must return a tensor, not a {type(y).__name__}")
         shape = len(x), *self.measurement_shape
         if tuple(y.shape) != shape or y.dtype != torch.float32:
             raise BenchError(f"{name} must return {shape} torch.float32, not {tuple(y.shape)} {y.dtype}")
@@ -127,11 +125,29 @@ class Operator(ABC):
 
     @property
     def measurement_shape(self) -> tuple[int, ...]:
-        """Shape of one measurement, found by measuring a black image."""
+        """Shape of one measurement, found by measuring a black image.
+
+        Raises:
+            BenchError: ``forward`` raised something, or did not return a tensor.
+        """
         if self._measurement_shape is None:
-            y = self.forward(torch.zeros(1, *self.image_shape), torch.Generator().manual_seed(0))
+            y = self._tensor(torch.zeros(1, *self.image_shape), torch.Generator().manual_seed(0))
             self._measurement_shape = tuple(y.shape[1:])
         return self._measurement_shape
+
+    def _tensor(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """What :meth:`forward` returns; a fault of its code names the class, as a chain has several."""
+        name = f"{type(self).__name__}.forward"
+        try:
+            y = self.forward(x, generator)
+        except (BenchError, torch.OutOfMemoryError):
+            # Training meets a full GPU by smaller batches.
+            raise
+        except Exception as error:
+            raise BenchError(f"{name} raised {type(error).__name__}: {error}") from error
+        if not isinstance(y, Tensor):
+            raise BenchError(f"{name} must return a tensor, not a {type(y).__name__}")
+        return y
 
     def constant(self, name: str, device: torch.device, make: Callable[[], Tensor]) -> Tensor:
         """A tensor made once (by ``make``) and kept on every device it is asked for."""

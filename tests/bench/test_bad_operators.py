@@ -15,7 +15,7 @@ BAD = {
     "list": ("return [x]", "Bad.forward must return a tensor, not a list"),
     "nan": ("return x / (x > 0.01)", "Bad.forward returns values that are not finite"),
     "in_place": ("return x.mul_(0.5)", "Bad.forward modifies its input"),
-    "raises": ("raise RuntimeError('out of magic')", "out of magic"),
+    "raises": ("raise RuntimeError('out of magic')", "Bad.forward raised RuntimeError: out of magic"),
 }
 
 
@@ -29,7 +29,7 @@ def run(monkeypatch, capsys, *words):
 
 
 @pytest.mark.parametrize("chained", ["", "+noise:sigma=0.01"])
-@pytest.mark.parametrize("fault", ["shape", "type", "nan", "in_place"])
+@pytest.mark.parametrize("fault", BAD)
 def test_failed_run_is_recorded(fault, chained, plugin, tmp_path, tiny, monkeypatch, capsys):
     """The run is recorded as failed, with the class at fault; the good operator's run is there too."""
     body, message = BAD[fault]
@@ -46,16 +46,67 @@ def test_failed_run_is_recorded(fault, chained, plugin, tmp_path, tiny, monkeypa
     ]
 
 
-@pytest.mark.parametrize("fault", ["list", "raises"])
+BUILT_WRONG = """import torch
+from bench import Operator
+
+class Bad(Operator):
+    def __init__(self, image_shape, strength: float = 1.0):
+        super().__init__(image_shape)
+        raise RuntimeError("no lamp oil")
+
+    def forward(self, x, generator):
+        return x
+"""
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_operator_that_cannot_be_built(jobs, plugin, tmp_path, tiny, monkeypatch, capsys):
+    """A constructor that fails is one failed run for each model asked for, and no baselines."""
+    path = plugin("bad", BUILT_WRONG)
+    words = ["run", "-o", path, "-o", path + "+noise", "-o", "permutation", "-m", "mean", "-d", tiny]
+    code, shown = run(monkeypatch, capsys, *words, "--jobs", jobs, "--results", tmp_path / "results")
+    assert code == 1
+    assert "2 of 4 runs failed" in shown
+    assert "bad: its constructor raised RuntimeError: no lamp oil" in shown
+    assert "Traceback" not in shown
+    records, _ = read_all(tmp_path / "results")
+    assert sorted((r.spec.operator_label, r.spec.model.label, r.role, r.status) for r in records) == [
+        ("bad", "mean", "floor", "failed"),
+        ("bad+noise", "mean", "floor", "failed"),
+        ("permutation", "inverse", "ceiling", "ok"),
+        ("permutation", "mean", "floor", "ok"),
+    ]
+
+
+def test_suite_goes_on(plugin, tmp_path, tiny, monkeypatch, capsys):
+    """In a suite too, an operator whose chain cannot be built leaves the other blocks alone."""
+    path = plugin("bad", HEAD + "        raise RuntimeError('out of magic')\n")
+    suite = tmp_path / "mine.toml"
+    suite.write_text(
+        f'title = "Mine"\ndataset = "{tiny}"\n'
+        f"[[runs]]\noperators = ['{path}+noise', 'noise']\nmodels = ['mean']\nbaselines = false\n"
+    )
+    code, shown = run(monkeypatch, capsys, "run", suite, "--results", tmp_path / "results")
+    assert code == 1
+    assert "1 of 2 runs failed" in shown
+    assert "bad+noise, mean: Bad.forward raised RuntimeError: out of magic" in shown
+    records, _ = read_all(tmp_path / "results")
+    assert sorted((r.spec.operator_label, r.status) for r in records) == [
+        ("bad+noise", "failed"),
+        ("noise", "ok"),
+    ]
+
+
+@pytest.mark.parametrize("command", ["check", "describe"])
 @pytest.mark.parametrize("chained", ["", "+noise:sigma=0.01"])
-def test_no_traceback(fault, chained, plugin, tmp_path, tiny, monkeypatch, capsys):
-    """An operator that does not even measure a black image ends with one message."""
-    body, message = BAD[fault]
-    path = plugin("bad", HEAD + f"        {body}\n")
-    words = ["run", "-o", path + chained, "-m", "mean", "-d", tiny, "--results", tmp_path / "results"]
+def test_other_commands(command, chained, plugin, tmp_path, monkeypatch, capsys):
+    """What inspects an operator names its fault too, and ends with exit code 1."""
+    path = plugin("bad", HEAD + "        raise RuntimeError('out of magic')\n")
+    words = [command, path + chained, *(["-d", "ellipses:size=16,train=8,test=8"] * (command == "describe"))]
+    monkeypatch.chdir(tmp_path)
     code, shown = run(monkeypatch, capsys, *words)
-    assert code in (1, 2)
-    assert message in shown or "Bad.forward raised" in shown
+    assert code == 1
+    assert "out of magic" in shown
     assert "Traceback" not in shown
 
 
