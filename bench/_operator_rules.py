@@ -128,17 +128,14 @@ def _input_kept(case: Case) -> None:
 
 
 def _devices(case: Case) -> Figure:
-    if not torch.cuda.is_available():
-        return "cpu"
-    x = case.x.cuda()
-    y = case.measure(x)
-    if y.device.type != "cuda":
-        raise Broken(f"a measurement of images on cuda lies on {y.device}")
-    if not case.random:
-        _hold("difference between cpu and cuda", _distance(y.cpu(), case.measure()), 1e-4)
-    for _, method, _ in case.backward():
-        method(y)
-    return "cpu, cuda"
+    devices = [torch.device("cuda")] if torch.cuda.is_available() else []
+    for device in devices:
+        y = case.measure(case.x.to(device))
+        hold_device("a measurement", y, device, None if case.random else case.measure())
+        here = y.cpu()
+        for name, method, _ in case.backward():
+            hold_device(name, method(y.clone()), device, method(here.clone()))
+    return ", ".join(["cpu", *map(str, devices)])
 
 
 def _linear(case: Case) -> Figure:
@@ -219,6 +216,14 @@ def _hold_shape(name: str, result: Any, shape: tuple[int, ...]) -> None:
         raise Broken(f"{name} returns a {type(result).__name__}, not a tensor")
     if tuple(result.shape) != shape or result.dtype != torch.float32:
         raise Broken(f"{name} returns {tuple(result.shape)} {result.dtype}, not {shape} torch.float32")
+
+
+def hold_device(name: str, there: Tensor, device: torch.device, here: Tensor | None) -> None:
+    """Hold a result on ``device`` to where it lies and, unless it is random, to the CPU's."""
+    if there.device.type != device.type:
+        raise Broken(f"{name} of what is on {device} lies on {there.device}")
+    if here is not None:
+        _hold(f"{name}, difference between cpu and {device}", _distance(there.cpu(), here), 1e-4)
 
 
 def _hold(name: str, value: float, most: float) -> float:

@@ -106,17 +106,12 @@ class Registry:
         if is_path(name):
             path = Path(name).expanduser()
             if not path.is_file():
-                raise UsageError(f"no such {self.kind} file: {name}")
+                raise unknown(name, self)
             return Entry(path.stem, self.kind, path.resolve())
         entries = self.entries()
         if name in entries:
             return entries[name]
-        near = difflib.get_close_matches(name, entries, n=3, cutoff=0.5)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ""
-        raise UsageError(
-            f"unknown {self.kind} {name!r}.{hint} There are: {', '.join(entries)}; "
-            f"or give the path of a .py file."
-        )
+        raise unknown(name, self)
 
     def load(self, name: str) -> Any:
         """Import and return the class (or function) behind a name.
@@ -181,6 +176,20 @@ class Registry:
 def is_path(name: str) -> bool:
     """Whether a name is meant as a file: it ends in ``.py`` or has a folder in it."""
     return name.endswith(".py") or "/" in name
+
+
+def unknown(name: str, *rooms: Registry) -> UsageError:
+    """The error for a name that is in none of ``rooms``: what is near it, and what there is."""
+    kind = " or ".join(room.kind for room in rooms)
+    if is_path(name):
+        return UsageError(f"no such {kind} file: {name}")
+    near = difflib.get_close_matches(name, {e for room in rooms for e in room.entries()}, n=3, cutoff=0.5)
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    lists = [", ".join(room.entries()) for room in rooms]
+    if len(rooms) > 1:
+        lists = [f"{room.kind}s {names}" for room, names in zip(rooms, lists, strict=True)]
+    there = "; ".join(lists)
+    return UsageError(f"unknown {kind} {name!r}.{hint} There are: {there}; or give the path of a .py file.")
 
 
 def check_parameters(thing: Callable[..., Any], name: str, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,10 +62,7 @@ def check(name: str) -> list[Check]:
         UsageError: nothing has that name, or a parameter is wrong.
     """
     parts = parse_chain(name)
-    is_operator = len(parts) > 1 or not registry.is_path(parts[0].name)
-    if is_operator and (len(parts) > 1 or parts[0].name in registry.operators.entries()):
-        return check_operator(name)
-    if not is_operator and _holds_operator(parts[0].name):
+    if len(parts) > 1 or _room(parts[0].name) is registry.operators:
         return check_operator(name)
     return check_model(name)
 
@@ -148,14 +146,21 @@ def _maker(operator: str, seed: int) -> Callable[[tuple[int, ...]], Operator]:
     return lambda shape: build_operator(parts, shape, seed)
 
 
-def _holds_operator(path: str) -> bool:
-    """Whether a file holds an operator; if it holds neither, loading it as a model says so."""
-    registry.operators.find(path)
-    try:
-        registry.operators.load(path)
-    except UsageError:
-        return False
-    return True
+def _room(name: str) -> registry.Registry:
+    """Whether a name or file is an operator's or a model's.
+
+    Raises:
+        UsageError: neither; what is near, and why a file holds neither.
+    """
+    rooms, reasons = (registry.operators, registry.models), []
+    for room in rooms:
+        there = Path(name).expanduser().is_file() if registry.is_path(name) else name in room.entries()
+        try:
+            if there and room.load(name):
+                return room
+        except UsageError as error:
+            reasons.append(str(error))
+    raise UsageError(" ".join(dict.fromkeys(reasons))) if reasons else registry.unknown(name, *rooms)
 
 
 def _over(subject: str, text: str, rule: Callable[[Any], Figure], cases: Mapping[str, Any]) -> Check:

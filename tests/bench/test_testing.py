@@ -1,6 +1,7 @@
 """The contract kit: every registered operator and model passes, and every rule can fail."""
 
 import inspect
+import re
 
 import numpy as np
 import pytest
@@ -8,7 +9,10 @@ import torch
 from torch import nn
 
 from bench import registry
+from bench._model_rules import MODEL_RULES
+from bench._operator_rules import OPERATOR_RULES, Broken, hold_device
 from bench.cli import main
+from bench.errors import UsageError
 from bench.models import FunctionModel, Model
 from bench.models.mean import Mean
 from bench.operators import Operator
@@ -137,6 +141,27 @@ class _Flat(_Good):
         return y.flatten(1)
 
 
+class _Picky(_Good):
+    linear = False
+
+    def forward(self, x, generator):
+        if x.min() < 0 or x.max() > 1:
+            raise ValueError("images are intensities in [0, 1]")
+        return x / 2
+
+
+class _OnCpu(_Good):
+    def forward(self, x, generator):
+        return x.cpu() / 2
+
+
+class _CpuConstant(_Good):
+    def forward(self, x, generator):
+        return x * torch.full((1,), 0.5)
+
+
+GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="a second device cannot be made up")
+
 BROKEN = [
     (_WrongType, "forward gives"),
     (_WrongShape, "forward gives"),
@@ -151,6 +176,9 @@ BROKEN = [
     (_Inexact, "inverse is exact"),
     (_Logarithm, "finite"),
     (_Flat, "as_image, inverse"),
+    (_Picky, "chains with noise"),
+    pytest.param(_OnCpu, "runs on every device", marks=GPU),
+    pytest.param(_CpuConstant, "runs on every device", marks=GPU),
 ]
 
 
@@ -159,6 +187,17 @@ def test_broken_operators(operator, rule):
     """Each rule catches an operator that breaks it: a rule that cannot fail proves nothing."""
     failed = [row.rule for row in check_operator(operator) if not row.passed]
     assert any(name.startswith(rule) for name in failed), failed
+
+
+def test_device_rule():
+    """What the device rule compares can fail without a GPU too: where a result lies, and its values."""
+    y, cpu, cuda = torch.rand(2, 3), torch.device("cpu"), torch.device("cuda")
+    hold_device("forward", y, cpu, y.clone())
+    hold_device("forward", y, cpu, None)
+    with pytest.raises(Broken, match="forward of what is on cuda lies on cpu"):
+        hold_device("forward", y, cuda, y)
+    with pytest.raises(Broken, match="difference between cpu and cpu: 1"):
+        hold_device("forward", 1.001 * y, cpu, y)
 
 
 def test_good_operator():
@@ -199,6 +238,20 @@ class _Transposed(Mean):
         return super().reconstruct(y)[0]
 
 
+class _Mingling(Mean):
+    def reconstruct(self, y):
+        return super().reconstruct(y) + y.mean()
+
+
+class _Silent(Mean):
+    trained = True
+
+
+class _Overwriting(Mean):
+    def reconstruct(self, y):
+        return super().reconstruct(y.zero_())
+
+
 class _Needy(Mean):
     def fits(self, operator):
         return "it fits nothing"
@@ -218,25 +271,42 @@ def stuck(in_channels, out_channels):
     return _Stuck()
 
 
-@pytest.mark.parametrize(
-    ("model", "rule"),
-    [
-        (_Forgetful, "saves and reloads"),
-        (_Unseeded, "is the same twice"),
-        (_Transposed, "gives float32 images"),
-        (_Needy, "fits an operator"),
-    ],
-)
-def test_broken_models(model: type[Model], rule):
-    """Each rule catches a model that breaks it."""
-    failed = [row.rule for row in check_model(model) if not row.passed]
+def unmoved() -> Model:
+    """Its loss does not fall on one repeated batch: a bug in almost every case."""
+    return FunctionModel(stuck)
+
+
+BROKEN_MODELS = [
+    (_Silent, "trains two steps"),
+    (unmoved, "reduces its loss"),
+    (_Transposed, "gives float32 images"),
+    (_Mingling, "a batch is"),
+    (_Unseeded, "is the same twice"),
+    (_Forgetful, "saves and reloads"),
+    (_Overwriting, "inputs are not modified"),
+    (_Needy, "fits an operator"),
+]
+
+
+@pytest.mark.parametrize(("model", "rule"), BROKEN_MODELS)
+def test_broken_models(model, rule):
+    """Each rule catches a model that breaks it; without fresh noise, which moves a loss by itself."""
+    failed = [row.rule for row in check_model(model, operator="deblurring") if not row.passed]
     assert any(name.startswith(rule) for name in failed), failed
 
 
-def test_model_that_learns_nothing():
-    """A loss that does not fall on one repeated batch is a bug in almost every case."""
-    rows = check_model(lambda: FunctionModel(stuck), operator="deblurring")
-    assert [row.rule for row in rows if not row.passed] == ["reduces its loss on a repeated batch"]
+@pytest.mark.parametrize(("rules", "broken"), [(OPERATOR_RULES, BROKEN), (MODEL_RULES, BROKEN_MODELS)])
+def test_every_rule_is_broken_once(rules, broken):
+    """A rule that is added without something that breaks it fails here."""
+    tried = [getattr(case, "values", case)[1] for case in broken]
+    assert [rule for rule in rules if not any(rule.startswith(start) for start in tried)] == []
+
+
+def test_only_the_broken_rule_fails():
+    """One fault is one cross: a table of follow-up failures would hide what to mend."""
+    for model, rule in ((unmoved, "reduces its loss on"), (_Mingling, "a batch is reconstructed")):
+        rows = check_model(model, operator="deblurring")
+        assert [row.rule.startswith(rule) for row in rows if not row.passed] == [True]
 
 
 def test_finds_out_what_a_name_is(plugin):
@@ -246,6 +316,22 @@ def test_finds_out_what_a_name_is(plugin):
     assert "linear" in {row.rule for row in check(path)}
     assert "linear" in {row.rule for row in check("noise+noise")}
     assert "trains two steps" in {row.rule for row in check("mean")}
+
+
+def test_unknown_names(plugin):
+    """A name is looked for among operators and models; a file that holds neither says what each needs."""
+    with pytest.raises(UsageError, match=r"unknown operator or model 'unett'\. Did you mean unet") as caught:
+        check("unett")
+    assert re.search(r"There are: operators .*xor_ctr.*; models .*unet", str(caught.value))
+    with pytest.raises(UsageError, match=r"'nois'\. Did you mean .*noise"):
+        check("nois:sigma=1")
+    with pytest.raises(UsageError, match=r"no such operator or model file: none\.py"):
+        check("none.py")
+    with pytest.raises(UsageError, match=r"(?s)an operator file holds .*a model file holds .*found none"):
+        check(plugin("empty", "x = 1\n"))
+    with pytest.raises(UsageError) as caught:
+        check(plugin("raises", "1 / 0\n"))
+    assert str(caught.value).count("raised ZeroDivisionError on import") == 1
 
 
 def test_command(plugin, capsys, monkeypatch):
