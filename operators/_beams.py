@@ -73,6 +73,14 @@ class Geometry:
         return (self.source + self.detector) / self.source if self.fan else 1.0
 
     @property
+    def half_fan(self) -> float:
+        """Largest angle between the central ray and one that meets image and detector; 0 if parallel."""
+        if not self.fan:
+            return 0.0
+        image = math.asin(math.hypot(*self.shape) / 2 / self.source)
+        return min(image, math.atan(self.detectors * self.width / 2 / (self.source + self.detector)))
+
+    @property
     def bins_per_pixel(self) -> int:
         """Largest number of bins that one pixel can shade."""
         shadow = math.sqrt(2)

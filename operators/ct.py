@@ -10,6 +10,7 @@ from torch import Tensor
 from bench.operators import Operator
 from bench.operators._beams import Geometry
 from bench.operators._checks import positive
+from bench.operators._fbp import high_pass, ray_weights
 from bench.operators._projector import Projector
 from bench.operators._resample import cast, resample, resampling
 
@@ -37,7 +38,9 @@ class CT(Operator):
         angles: number of views, evenly spread over ``arc``.
         detectors: number of bins; default: an odd number, one pixel wide each in the image's centre,
             that covers the image from every side.
-        arc: degrees; less than the default of 180 (fan beam: 360) is a limited angle.
+        arc: degrees; default: 180, fan beam 360. Less than 180, in a fan beam less than the short scan
+            (180 and the opening of the fan: 216 at the default distances), is a limited angle, for which ``inverse``
+            does not correct; from there on it weights what is measured twice as by Parker (1982).
         geometry: ``parallel`` or ``fan`` (flat detector).
         detector_width: width of a bin on the detector, in pixels; default: the detector covers the image.
         source: from the source to the centre, in image sides; fan beam only.
@@ -87,7 +90,8 @@ class CT(Operator):
             )
         self.filter, self.cutoff, self.attenuation = filter, cutoff, attenuation
         self.oversample = oversample
-        self.step = math.radians(arc) / angles
+        self.arc = math.radians(arc)
+        self.step = self.arc / angles
         distances = (source * self.side, detector * self.side) if fan else ()
         views = tuple(a * self.step for a in range(angles))
         self.geometry = Geometry.covering((rows, columns), views, detectors, detector_width, *distances)
@@ -122,47 +126,28 @@ class CT(Operator):
         return coarse
 
     def inverse(self, y: Tensor) -> Tensor:
-        """Filtered back-projection (Kak & Slaney 1988, chapter 3); a limited angle is not corrected for."""
+        """Filtered back-projection (Kak & Slaney 1988, chapter 3), with Parker's weights where they apply."""
         filtered = self._filtered(y)
         x = self._projector(y, 1).smear(filtered.flatten(2).flatten(0, 1))
-        turns = max(1.0, self.step * len(self.geometry.angles) / math.pi)
-        return x.reshape(-1, *self.image_shape) * (self.step / turns)
+        return x.reshape(-1, *self.image_shape) * self.step
 
     def as_image(self, y: Tensor) -> Tensor:
         return self.inverse(y)
 
     def _filtered(self, y: Tensor) -> Tensor:
-        """Each row of the sinogram, cosine-weighted (fan beam) and high-pass filtered."""
+        """The sinogram's rays weighted, then each of its rows high-pass filtered."""
         geometry = self.geometry
-        if geometry.fan:
-            bins = torch.arange(geometry.detectors, device=y.device, dtype=y.dtype)
-            u = (bins - (geometry.detectors - 1) / 2) * geometry.width
-            length = geometry.source + geometry.detector
-            y = y * (length / torch.hypot(u, torch.full_like(u, length)))
         size = 2 ** math.ceil(math.log2(max(64, 2 * geometry.detectors)))
-        response = self.constant(f"filter {y.dtype}", y.device, lambda: self._response(size).to(y.dtype))
-        spectrum = torch.fft.rfft(y, n=size) * response
+        weights = self.constant(
+            f"rays {y.dtype}", y.device, lambda: ray_weights(geometry, self.arc).to(y.dtype)
+        )
+        response = self.constant(
+            f"filter {y.dtype}", y.device, lambda: high_pass(size, self.filter, self.cutoff).to(y.dtype)
+        )
+        spectrum = torch.fft.rfft(y * weights, n=size) * response
         spacing = geometry.width / geometry.magnification / self.side
         rows: Tensor = torch.fft.irfft(spectrum, n=size)[..., : geometry.detectors]
         return rows / spacing
-
-    def _response(self, size: int) -> Tensor:
-        """The ramp as the transform of its band-limited taps, times the window.
-
-        Divided by the transform of a bin, so that the detector's averaging is undone.
-        """
-        n = torch.fft.fftfreq(size, 1 / size, dtype=torch.float64)
-        taps = torch.where(n % 2 == 1, -1 / (math.pi * n) ** 2, 0.0)
-        taps[0] = 0.25
-        frequency = torch.fft.rfftfreq(size, dtype=torch.float64) * 2 / self.cutoff
-        aperture = torch.sinc(frequency * self.cutoff / 2)
-        window = {
-            "ramp": torch.ones_like(frequency),
-            "hann": 0.5 + 0.5 * torch.cos(math.pi * frequency),
-            "shepp-logan": torch.sinc(frequency / 2),
-        }[self.filter]
-        response: Tensor = torch.fft.rfft(taps).real * window * (frequency <= 1) / aperture
-        return response
 
     def _projector(self, like: Tensor, oversample: int) -> Projector:
         key = oversample, like.dtype, like.device
