@@ -41,6 +41,8 @@ class Certificate:
         norm: largest singular value of a linear operator, None of others; of one channel, and beyond some
             32x32 pixels a lower bound.
         condition: largest over smallest singular value that is not 0; in the same way.
+        model_error: |A x - S x| / |A x| of a linear operator, S being ``system``, which reconstructions
+            compute with; 0 is the "inverse crime": data and reconstruction share one discretisation.
         inverse_psnr: mean PSNR of the closed-form inverse in dB on noisy measurements; None without one.
         summary: the same in a plain sentence.
     """
@@ -55,6 +57,7 @@ class Certificate:
     linearity_error: float
     norm: float | None
     condition: float | None
+    model_error: float | None
     inverse_psnr: float | None
     summary: str = ""
 
@@ -86,6 +89,7 @@ def certify(problem: Problem) -> Certificate:
         "linearity_error": _linearity_error(measure, x),
         "norm": norm,
         "condition": condition,
+        "model_error": _model_error(measure, operator.system, x) if operator.linear else None,
         "inverse_psnr": _inverse_psnr(problem) if whole.can("inverse") else None,
     }
     return Certificate(**facts, summary=_summary(operator, **facts))
@@ -151,6 +155,12 @@ def _linearity_error(measure: Callable[[Tensor], Tensor], x: Tensor) -> float:
     z = x.roll(1, 0) if len(x) > 1 else x.flip(-1)
     expected = 0.3 * measure(x) + 0.5 * measure(z)
     return float((measure(0.3 * x + 0.5 * z) - expected).norm() / expected.norm().clamp_min(1e-12))
+
+
+def _model_error(measure: Callable[[Tensor], Tensor], system: Operator, x: Tensor) -> float:
+    y = measure(x)
+    gap = y - system.measure(x.clone(), torch.Generator().manual_seed(0))
+    return float(gap.norm() / y.norm().clamp_min(1e-12))
 
 
 def _singular_values(system: Operator) -> tuple[float, float]:
@@ -233,4 +243,9 @@ def _summary(operator: Operator, **facts: Any) -> str:
         words.append(f"a pixel's influence reaches {reach:.1f} pixels and {share:.1%} of the measurement")
     if facts["random"]:
         words.append("random")
+    gap = facts["model_error"]
+    if gap is not None and not operator.exact_inverse:
+        how = f"{gap:.1%} off the model" if gap else "with the very model"
+        crime = "" if gap else " (the inverse crime)"
+        words.append(f"simulated {how} that reconstructions compute with{crime}")
     return "; ".join(words).capitalize() + "."

@@ -39,8 +39,8 @@ class CT(Operator):
         detectors: number of bins; default: an odd number, one pixel wide each in the image's centre,
             that covers the image from every side.
         arc: degrees; default: 180, fan beam 360. Less than 180, in a fan beam less than the short scan
-            (180 and the opening of the fan: 216 at the default distances), is a limited angle, for which ``inverse``
-            does not correct; from there on it weights what is measured twice as by Parker (1982).
+            (180 and the opening of the fan: 216 at the default distances), is a limited angle, for which
+            ``inverse`` does not correct; from there on it weights what is measured twice (Parker 1982).
         geometry: ``parallel`` or ``fan`` (flat detector).
         detector_width: width of a bin on the detector, in pixels; default: the detector covers the image.
         source: from the source to the centre, in image sides; fan beam only.

@@ -52,6 +52,18 @@ def test_ct_is_linear_and_ill_conditioned():
     assert "Linear; ill conditioned" in clean.summary
 
 
+def test_inverse_crime_is_named():
+    """Data that share the reconstruction's discretisation are called that; data from a finer grid are not."""
+    coarse, fine = certificate("ct"), certificate("ct:oversample=2+noise:sigma=0.05")
+    assert coarse.model_error == 0
+    assert "(the inverse crime)" in coarse.summary
+    assert 0.001 < fine.model_error < 0.1
+    assert f"simulated {100 * fine.model_error:.1f}% off the model" in fine.summary
+    assert "crime" not in fine.summary
+    assert certificate("xor_ctr").model_error is None
+    assert "crime" not in certificate("xor_ctr").summary + certificate("permutation").summary
+
+
 def test_identity_and_permutation():
     """The identity is 1 and 0 in everything; a permutation differs from it in equivariance and reach."""
     identity, shuffle = certificate("noise:sigma=0"), certificate("permutation")
