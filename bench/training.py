@@ -113,7 +113,7 @@ class Trainer:
         bfloat16 = recipe.precision == "bfloat16"
         if bfloat16 and problem.device.type == "cuda" and not torch.cuda.is_bf16_supported():
             raise UsageError("this GPU has no bfloat16; choose --precision float32")
-        module.to(memory_format=torch.channels_last)
+        channels_last(module)
         optimizer = _optimizer(module, recipe)
         steps = recipe.epochs * -(-len(problem.train) // recipe.batch_size)
         shadow = copied(module) if recipe.ema else {}
@@ -209,6 +209,17 @@ class Trainer:
                 f"Try a smaller learning rate than {self.recipe.lr:g} (--lr), or --clip 1."
             )
         return loss
+
+
+def channels_last(module: nn.Module) -> nn.Module:
+    """``module`` with its images' weights in the layout that convolutions are fastest in.
+
+    Other than by ``Module.to``, weights of three-dimensional convolutions stay as they are.
+    """
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.dim() == 4:
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+    return module
 
 
 def _optimizer(module: nn.Module, recipe: Recipe) -> Optimizer:

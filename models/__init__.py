@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from bench.operators import Operator
 from bench.problem import Problem, check_size
-from bench.training import History, Trainer
+from bench.training import History, Trainer, channels_last
 
 
 class Model(ABC):
@@ -126,7 +126,7 @@ class NetworkModel(Model):
 
     def restore(self, problem: Problem, state: Mapping[str, Tensor]) -> None:
         # In the layout that the trainer works in: another one sums in another order.
-        module = self.build(problem).to(problem.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        module = channels_last(self.build(problem).to(problem.device))
         module.load_state_dict(dict(state))
         self.module = module
 

@@ -113,8 +113,6 @@ class TimmUNet(NetworkModel):
             try:
                 with torch.device(device):
                     backbone = self._backbone(in_channels, canvas)
-                    # The trainer's layout, which a few backbones (with 3D convolutions) do not have.
-                    backbone.to(memory_format=torch.channels_last)
                     feature_shapes(backbone, in_channels, canvas)
                 return None
             except Exception as error:

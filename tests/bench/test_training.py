@@ -12,7 +12,7 @@ from bench.errors import BenchError, CheckpointError
 from bench.operators.denoising import Denoising
 from bench.problem import Problem
 from bench.spec import Recipe
-from bench.training import Trainer
+from bench.training import Trainer, channels_last
 
 
 def problem(count=40, size=12):
@@ -96,6 +96,16 @@ def test_patience_stops_early():
     best = max(history, key=lambda e: e.validation_psnr).epoch
     assert len(history) < 50
     assert len(history) == best + 2
+
+
+def test_layout_changes_no_value():
+    """Weights of 2D convolutions get the fast layout, of 3D ones keep theirs; none changes its value."""
+    module = nn.ModuleDict({"flat": nn.Conv2d(3, 4, 3), "deep": nn.Conv3d(3, 4, 3), "norm": nn.BatchNorm2d(4)})
+    before = weights(module)
+    channels_last(module)
+    assert module["flat"].weight.is_contiguous(memory_format=torch.channels_last)
+    assert module["deep"].weight.is_contiguous()
+    assert torch.equal(weights(module), before)
 
 
 def test_learning_rates_follow_the_schedule():
