@@ -1,16 +1,15 @@
 """The table as files: CSV, Parquet, Markdown, LaTeX."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from bench.errors import UsageError
 from bench.leaderboard.groups import Entry
+from bench.leaderboard.markdown import markdown
 from bench.leaderboard.ranking import Ranking, Standing
 from bench.leaderboard.table import Board
-from bench.leaderboard.text import count, interval, number, share
-
-HEADER = ("rank", "model", "PSNR", "95 % interval", "SSIM", "to ceiling", "images/s", "weights", "")
+from bench.leaderboard.text import count
 
 
 def write(board: Board, results: Path) -> list[Path]:
@@ -38,76 +37,6 @@ def text(board: Board, form: str) -> str:
     if form in ("markdown", "latex"):
         return {"markdown": markdown, "latex": latex}[form](board.rankings)
     raise UsageError(f"unknown format {form!r}; choose table, csv, markdown or latex")
-
-
-def markdown(rankings: Iterable[Ranking]) -> str:
-    """A table for each group of comparable methods, with what the test set could have shown below it."""
-    return "\n".join(_markdown_group(ranking) for ranking in rankings) or "No runs recorded yet.\n"
-
-
-def _markdown_group(ranking: Ranking) -> str:
-    lines = [f"### {_md(ranking.group.title)}", "", *_markdown_rows(HEADER, cells(ranking, _md))]
-    lines += [f"\nFailed: {_md(r.spec.model.label)} ({_md(r.error)})" for r in ranking.group.failed]
-    return "\n".join([*lines, "", *filter(None, [footnote(ranking)]), ""])
-
-
-def _markdown_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    ruler = ["---" if title in ("model", "") else "---:" for title in header]
-    return ["| " + " | ".join(row) + " |" for row in (header, ruler, *rows)]
-
-
-def cells(ranking: Ranking, escape: Callable[[str], str] = str) -> list[list[str]]:
-    """One row of texts per method under :data:`HEADER`; names pass through ``escape``."""
-    return [
-        _cells(entry, standing, escape)
-        for entry, standing in zip(ranking.group.entries, ranking.standings, strict=True)
-    ]
-
-
-def _cells(entry: Entry, standing: Standing, escape: Callable[[str], str]) -> list[str]:
-    low, high = entry.interval()
-    timings = entry.first.timings
-    return [
-        place(entry, standing),
-        escape(entry.label),
-        number(entry.mean()),
-        interval(low, high),
-        number(entry.mean("ssim"), 3),
-        share(standing.share),
-        count(timings.get("images_per_second", math.nan)),
-        count(entry.first.parameters),
-        standing.verdict,
-    ]
-
-
-def place(entry: Entry, standing: Standing) -> str:
-    """``1``, ``2=`` for a shared rank, or the role of a row that is not ranked."""
-    if standing.rank is None:
-        return entry.role
-    return f"{standing.rank}{'=' if standing.tied else ''}"
-
-
-def footnote(ranking: Ranking) -> str:
-    """The smallest difference that the test set could have shown, and how ranks were found."""
-    entries = ranking.group.entries
-    if len(entries) < 2:
-        return ""
-    images = len(entries[0].score())
-    text = f"{images:,} test images. Equal ranks (=): a paired Wilcoxon test finds no difference (5 %, Holm)."
-    if math.isnan(ranking.smallest_detectable):
-        return text
-    return (
-        f"{text} Smallest difference it would have found 4 times in 5: {ranking.smallest_detectable:.2f} dB."
-    )
-
-
-_HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-
-
-def _md(text: str) -> str:
-    """Text that Markdown and HTML show as it is, on one line."""
-    one_line = " ".join(text.split())
-    return "".join(_HTML.get(c, f"\\{c}" if c in "\\`*_[]|#$~" else c) for c in one_line)
 
 
 def latex(rankings: Iterable[Ranking]) -> str:

@@ -24,6 +24,7 @@ from bench.leaderboard._strips import Strip
 from bench.leaderboard.groups import Entry, Group
 from bench.leaderboard.loading import history
 from bench.leaderboard.ranking import Ranking
+from bench.leaderboard.rows import footnote, place
 from bench.leaderboard.show import flat
 from bench.leaderboard.table import COLUMNS, Board
 from bench.record import Record
@@ -77,7 +78,7 @@ class _Site:
         )
         environment.globals |= {
             "number": text.number, "count": text.count, "seconds": text.seconds, "share": text.share,
-            "interval": text.interval, "place": export.place, "slug": slug, "run_name": run_name,
+            "interval": text.interval, "place": place, "slug": slug, "run_name": run_name,
             "seed_halfwidth": _seeds_share,
             "version": bench.__version__,
         }  # fmt: skip
@@ -118,7 +119,7 @@ class _Site:
         rows = list(zip(group.entries, ranking.standings, strict=True))
         self._render(
             "problem.html", f"problems/{slug(group.title)}.html",
-            group=group, ranking=ranking, rows=rows, bands=_bands(ranking), footnote=export.footnote(ranking),
+            group=group, ranking=ranking, rows=rows, bands=_bands(ranking), footnote=footnote(ranking),
             gallery=self._gallery([(e.label, e.first) for e in group.entries]),
             charts=charts(ranking, self._siblings.get(_test_set(group), ())),
             latex=export.latex([ranking]), leakage=_leakage(group),

@@ -1,11 +1,13 @@
 """Tables and figures of recorded runs in a Markdown file, between two markers."""
 
+import html
 import os
 import re
 from pathlib import Path
 
 from bench.errors import UsageError
-from bench.leaderboard import export, plots
+from bench.leaderboard import markdown, plots
+from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.table import Board
 
 BEGIN, END = "<!-- leaderboard: begin -->", "<!-- leaderboard: end -->"
@@ -35,12 +37,20 @@ def update(board: Board, results: Path, readme: Path) -> list[Path]:
 
 
 def section(board: Board, figures: list[Path], home: Path) -> str:
-    """Figures, tables, and the hardware that the runs were made on."""
+    """Figures, the summary, a table to unfold for each problem, and the hardware of the runs."""
     places = [Path(os.path.relpath(path, home)).as_posix() for path in figures]
     pictures = [f"![{CAPTIONS[path.stem]}]({place})" for path, place in zip(figures, places, strict=True)]
     machines = sorted({str(r.provenance.get("hardware")) for r in board.records})
     made = f"{len(board.records)} runs on {'; '.join(machines)}." if machines else ""
-    return "\n\n".join(filter(None, [*pictures, export.markdown(board.rankings).strip(), made]))
+    tables = [markdown.summary(board.rankings).strip(), made, *map(_folded, board.rankings)]
+    return "\n\n".join(filter(None, [*pictures, *tables]))
+
+
+def _folded(ranking: Ranking) -> str:
+    """A problem's table behind its title."""
+    title = html.escape(ranking.group.title)
+    body = markdown.rows(ranking).strip()
+    return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>"
 
 
 def replaced(text: str, content: str, name: Path) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from rich.markup import escape
 from rich.table import Table
 
-from bench.leaderboard.export import footnote, place
 from bench.leaderboard.groups import Entry
 from bench.leaderboard.ranking import Ranking, Standing
+from bench.leaderboard.rows import footnote, place
 from bench.leaderboard.table import Board
 from bench.leaderboard.text import count, number, share
 

@@ -100,7 +100,9 @@ def test_patience_stops_early():
 
 def test_layout_changes_no_value():
     """Weights of 2D convolutions get the fast layout, of 3D ones keep theirs; none changes its value."""
-    module = nn.ModuleDict({"flat": nn.Conv2d(3, 4, 3), "deep": nn.Conv3d(3, 4, 3), "norm": nn.BatchNorm2d(4)})
+    module = nn.ModuleDict(
+        {"flat": nn.Conv2d(3, 4, 3), "deep": nn.Conv3d(3, 4, 3), "norm": nn.BatchNorm2d(4)}
+    )
     before = weights(module)
     channels_last(module)
     assert module["flat"].weight.is_contiguous(memory_format=torch.channels_last)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from bench.errors import UsageError
-from bench.leaderboard import export
+from bench.leaderboard import export, markdown
 from bench.leaderboard.table import board
 
 
@@ -25,10 +25,27 @@ def filled(make, results):
 
 def test_markdown_marks_ties_and_escapes(filled):
     """Shared ranks carry =, and a name cannot open a cell or a tag."""
-    text = export.markdown(filled.rankings)
+    text = markdown.markdown(filled.rankings)
     assert "| 1= | a\\_b&amp;c\\|&lt;i&gt;% |" in text
     assert "| ceiling | inverse | +∞ | [+∞, +∞] |" in text
     assert "Smallest difference" in text
+
+
+def test_summary_has_a_row_for_each_problem(make, results):
+    """Floor, plain U-Net, best method with those tied, ceiling; and that none beats the floor, where so."""
+    hard = np.random.default_rng(0).normal(18, 3, 60)
+    make(model="mean", psnr=hard - 6)
+    make(model="unet", psnr=hard)
+    make(model="best", psnr=hard + 2)
+    make(model="inverse", psnr=np.full(60, np.inf))
+    make(operator="xor_cbc", model="mean", psnr=hard)
+    make(operator="xor_cbc", model="unet", psnr=hard - 0.1)
+    means = [f"{hard.mean() + shift:.2f}" for shift in (-6, 0, 2, -0.1)]
+    cbc, ctr = markdown.summary(board(results).rankings).splitlines()[2:]
+    assert ctr.startswith("| xor\\_ctr on photos | 2 | " + " | ".join(means[:3]))
+    assert ctr.endswith(" | best | +∞ |")
+    assert cbc.startswith(f"| xor\\_cbc on photos | 1 | {means[1]} | {means[3]} | {means[3]} |")
+    assert cbc.endswith("| none is better than the mean |  |")
 
 
 def test_latex_is_booktabs_with_best_bold_and_ties_marked(filled):
