@@ -50,19 +50,19 @@ class TimmUNet(NetworkModel):
         self.residual = residual
         try:
             with torch.device("meta"):
-                self.step: int = max(self._backbone(3, None).feature_info.reduction())  # type: ignore[union-attr, operator]
+                self.step: int = max(self._backbone(3).feature_info.reduction())  # type: ignore[union-attr, operator]
         except Exception as error:
             raise ValueError(f"timm's {encoder} cannot be an encoder: {error}") from error
 
     def fits(self, operator: Operator) -> str:
         channels, height, width = seen_shape(operator)
-        self._multiple(channels, (height, width))
+        self._setting(channels, (height, width))
         return super().fits(operator)
 
     def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:
-        multiple = self._multiple(in_channels, image_size)
+        multiple, mixed = self._setting(in_channels, image_size)
         canvas = _canvas(image_size, multiple)
-        backbone = self._backbone(in_channels, canvas, self.pretrained)
+        backbone = self._backbone(in_channels, canvas, mixed, self.pretrained)
         return Padded(FeatureUNet(backbone, in_channels, out_channels, canvas, self.width), multiple)
 
     def restore(self, problem: Problem, state: Mapping[str, Tensor]) -> None:
@@ -70,9 +70,15 @@ class TimmUNet(NetworkModel):
         super().restore(problem, state)
 
     def _backbone(
-        self, in_channels: int, canvas: tuple[int, int] | None, pretrained: bool = False
+        self,
+        in_channels: int,
+        canvas: tuple[int, int] | None = None,
+        mixed: bool = False,
+        pretrained: bool = False,
     ) -> nn.Module:
         """The encoder; one that is built for one image size, for ``canvas``."""
+        if mixed:
+            return Mixed(in_channels, self._backbone(3, canvas, pretrained=pretrained))
         config = timm.get_pretrained_cfg(self.encoder)
         size = {"img_size": canvas} if canvas and config and config.fixed_input_size else {}
         try:
@@ -85,34 +91,36 @@ class TimmUNet(NetworkModel):
             raise
         return backbone
 
-    def _multiple(self, in_channels: int, image_size: tuple[int, int]) -> int:
-        """What image sizes are padded to multiples of: the least that the backbone works with.
+    def _setting(self, in_channels: int, image_size: tuple[int, int]) -> tuple[int, bool]:
+        """What image sizes are padded to multiples of, and whether channels are mixed to three first.
 
-        Mostly its coarsest step, but some want several of those, or exactly the size they were made
-        for. Found by trying.
+        The least multiple that the backbone works with: mostly its coarsest step, but some want several
+        of those, or exactly the size they were made for. A few take colour images only. Found by trying.
 
         Raises:
             UsageError: the backbone cannot take images of this size.
         """
         height, width = image_size
         reason = None
-        for multiple in (*(self.step * n for n in range(1, 5)), self._own_size()):
-            reason = self._refusal(in_channels, _canvas(image_size, multiple))
-            if reason is None:
-                check_size((height, width), smallest(multiple), f"timm's {self.encoder}")
-                return multiple
+        for mixed in (False, True):
+            for multiple in (*(self.step * n for n in range(1, 5)), self._own_size()):
+                refusal = self._refusal(in_channels, _canvas(image_size, multiple), mixed)
+                if refusal is None:
+                    check_size((height, width), smallest(multiple), f"timm's {self.encoder}")
+                    return multiple, mixed
+                reason = reason or refusal
         raise UsageError(
             f"timm's {self.encoder} cannot take images of {in_channels} channels and {height}x{width} "
             f"pixels: {reason}"
         )
 
-    def _refusal(self, in_channels: int, canvas: tuple[int, int]) -> Exception | None:
+    def _refusal(self, in_channels: int, canvas: tuple[int, int], mixed: bool) -> Exception | None:
         """What the backbone raises for images of this size; None if it takes them."""
         refusal = None
         for device in ("meta", "cpu"):
             try:
                 with torch.device(device):
-                    backbone = self._backbone(in_channels, canvas)
+                    backbone = self._backbone(in_channels, canvas, mixed)
                     feature_shapes(backbone, in_channels, canvas)
                 return None
             except Exception as error:
@@ -126,6 +134,20 @@ class TimmUNet(NetworkModel):
         config = timm.get_pretrained_cfg(self.encoder)
         size: tuple[int, ...] = config.input_size if config else (3, 224, 224)
         return max(size[1:])
+
+
+class Mixed(nn.Module):
+    """An encoder of colour images behind a 1x1 convolution from any number of channels."""
+
+    def __init__(self, in_channels: int, encoder: nn.Module):
+        super().__init__()
+        self.mix = nn.Conv2d(in_channels, 3, 1)
+        self.encoder = encoder
+        self.output_fmt = getattr(encoder, "output_fmt", "")
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        maps: list[Tensor] = self.encoder(self.mix(x))
+        return maps
 
 
 def _canvas(image_size: tuple[int, int], multiple: int) -> tuple[int, int]:

@@ -1,5 +1,7 @@
 """The U-Net on timm's backbones."""
 
+import math
+
 import pytest
 import timm
 import torch
@@ -11,8 +13,9 @@ from bench.models._padding import Padded
 from bench.models.timm_unet import TimmUNet
 from bench.operators.denoising import Denoising
 from bench.runner import Run
-from bench.spec import Component
+from bench.spec import Component, Recipe
 from bench.specify import specify
+from bench.training import Trainer
 
 #: One small model of each kind of feature extractor in timm.
 SAMPLE = [
@@ -81,6 +84,23 @@ def test_checking_leaves_the_seed_alone():
     state = torch.get_rng_state()
     assert TimmUNet("resnet10t").fits(operator) == ""
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_colour_only():
+    """A backbone that only takes three channels gets them mixed from any other number."""
+    network = TimmUNet("csatv2", width=4).network(5, 2, (33, 40)).eval()
+    with torch.no_grad():
+        assert network(torch.rand(1, 5, 33, 40)).shape == (1, 2, 33, 40)
+
+
+def test_three_dimensional_convolutions(make_problem):
+    """Lambda layers hold 3D weights, which have no channels-last layout; such a backbone trains too."""
+    model = TimmUNet("lambda_resnet26t", width=4)
+    problem = make_problem("denoising", train=4, size=32, validation=2)
+    assert model.fits(problem.operator) == ""
+    model.trainer = Trainer(Recipe(epochs=1, batch_size=2))
+    (epoch,) = model.fit(problem)
+    assert math.isfinite(epoch.loss)
 
 
 def test_ladder_doubles_at_most():
