@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -100,7 +101,7 @@ class Geometry:
         return x * cos + y * sin, y * cos - x * sin
 
 
-def footprint(geometry: Geometry, angles: Tensor) -> tuple[Tensor, Tensor]:
+def footprint(geometry: Geometry, angles: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Mean over each bin of the length of its rays inside each pixel.
 
     The shadow of a square pixel is a trapezoid between its projected corners, as high as the ray
@@ -108,42 +109,47 @@ def footprint(geometry: Geometry, angles: Tensor) -> tuple[Tensor, Tensor]:
     separable footprint of Long, Fessler & Balter (IEEE Trans. Med. Imaging 29, 2010).
 
     Returns:
-        The first bin that each pixel shades, ``(angles, pixels)``, and the weights in it and the ones
-        after it, ``(angles, pixels, bins_per_pixel)``.
+        The first bin that each pixel shades, and the weights in it and the ``bins_per_pixel - 1`` after
+        it, each ``(angles, pixels)``.
     """
-    knots, height = _trapezoids(geometry, angles)
-    first = torch.floor(knots[0] / geometry.width + geometry.detectors / 2)
-    bins = torch.arange(geometry.bins_per_pixel + 1, device=angles.device, dtype=angles.dtype)
-    edges = (first[..., None] + bins - geometry.detectors / 2) * geometry.width
-    weights = _area_left_of(edges, knots).diff(dim=-1) * (height / geometry.width)[..., None]
-    return first.long(), weights
+    left, slopes, height = _trapezoids(geometry, angles)
+    position = left / geometry.width + geometry.detectors / 2
+    first = torch.floor(position)
+    start = (first - position) * geometry.width
+    inner = [_area_left_of(start + k * geometry.width, slopes) for k in range(1, geometry.bins_per_pixel)]
+    rise, flat, fall = slopes
+    areas = [torch.zeros_like(left), *inner, rise / 2 + flat + fall / 2]
+    scale = height / geometry.width
+    return first.long(), [(after - before) * scale for before, after in pairwise(areas)]
 
 
-def interpolation(geometry: Geometry, angles: Tensor) -> tuple[Tensor, Tensor]:
+def interpolation(geometry: Geometry, angles: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Linear interpolation of the detector's values where each pixel's centre falls.
 
     In a fan beam it is weighted by the squared ratio of the source's distance from the centre to that
     from the pixel, as filtered back-projection needs (Kak & Slaney 1988, section 3.4.2).
 
     Returns:
-        The bin before it, ``(angles, pixels)``, and the weights of it and the next one.
+        The bin before it, and the weights of it and the next one, each ``(angles, pixels)``.
     """
     across, along = geometry.pixels(angles)
     nearness = geometry.source / (geometry.source + along) if geometry.fan else torch.ones_like(across)
     position = across * nearness * geometry.magnification / geometry.width + (geometry.detectors - 1) / 2
     first = torch.floor(position)
     after = position - first
-    return first.long(), torch.stack([1 - after, after], -1) * nearness[..., None] ** 2
+    return first.long(), [(1 - after) * nearness**2, after * nearness**2]
 
 
-def _trapezoids(geometry: Geometry, angles: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Four sorted knots and the height of each pixel's shadow, each ``(angles, pixels)``."""
+def _trapezoids(geometry: Geometry, angles: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
+    """Left end of each pixel's shadow ``(angles, pixels)``, widths of its three parts, and its height.
+
+    Widths and height are ``(angles, 1)`` in parallel beams, where all shadows are alike.
+    """
     across, along = geometry.pixels(angles)
     cos, sin = torch.cos(angles)[:, None], torch.sin(angles)[:, None]
     if not geometry.fan:
-        outer, inner = (cos.abs() + sin.abs()) / 2, (cos.abs() - sin.abs()).abs() / 2
-        knots = [across - outer, across - inner, across + inner, across + outer]
-        return knots, (1 / torch.maximum(cos.abs(), sin.abs())).expand_as(across)
+        wide, narrow = torch.maximum(cos.abs(), sin.abs()), torch.minimum(cos.abs(), sin.abs())
+        return across - (wide + narrow) / 2, [narrow, wide - narrow, narrow], 1 / wide
     along = along + geometry.source
     ray = across * cos - along * sin, across * sin + along * cos
     height = torch.hypot(across, along) / torch.maximum(ray[0].abs(), ray[1].abs())
@@ -151,16 +157,16 @@ def _trapezoids(geometry: Geometry, angles: Tensor) -> tuple[list[Tensor], Tenso
         (across + dx * cos + dy * sin) / (along + dy * cos - dx * sin)
         for dx, dy in ((-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5))
     ]
-    sorted_corners = torch.stack(corners).sort(0).values * (geometry.source + geometry.detector)
-    return list(sorted_corners), height
+    knots = torch.stack(corners).sort(0).values * (geometry.source + geometry.detector)
+    return knots[0], list(knots.diff(dim=0)), height
 
 
-def _area_left_of(u: Tensor, knots: list[Tensor]) -> Tensor:
-    """Area left of ``u`` (..., K) under a trapezoid of height 1 with four knots (...)."""
-    t0, t1, t2, t3 = (knot[..., None] for knot in knots)
+def _area_left_of(u: Tensor, slopes: list[Tensor]) -> Tensor:
+    """Area left of ``u`` under a trapezoid of height 1 from 0, whose parts are so wide."""
+    rise, flat, fall = slopes
     tiny = torch.finfo(u.dtype).eps
-    rise, fall = (t1 - t0).clamp_min(tiny), (t3 - t2).clamp_min(tiny)
-    up = torch.minimum((u - t0).clamp_min(0), rise)
-    flat = torch.minimum((u - t1).clamp_min(0), t2 - t1)
-    down = torch.minimum((u - t2).clamp_min(0), fall)
-    return up**2 / (2 * rise) + flat + down - down**2 / (2 * fall)
+    zero = torch.zeros_like(rise)
+    up = u.clamp(zero, rise)
+    level = (u - rise).clamp(zero, flat)
+    down = (u - rise - flat).clamp(zero, fall)
+    return up**2 / (2 * rise).clamp_min(tiny) + level + down - down**2 / (2 * fall).clamp_min(tiny)

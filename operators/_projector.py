@@ -10,27 +10,35 @@ import numpy as np
 import scipy.sparse
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from bench.operators._beams import Geometry, footprint, interpolation
+from bench.timing import seconds_per_call
 
 #: Largest memory of a matrix and its transpose; above it, weights are made anew at each application.
 MATRIX_BYTES = 2**30
-#: Weights made at once: the working memory of both ways.
-WEIGHTS = 2**22
+#: On a GPU a matrix that fits is left all the same if the way without it is this many times as fast:
+#: well above the scatter of timings, so that the choice stays what it is.
+FASTER = 1.5
+#: Images times angles times pixels at once without a matrix: what a CPU's cache holds, what keeps a GPU busy.
+CPU_AT_ONCE, GPU_AT_ONCE = 2**17, 2**24
 
-Weighting = Callable[[Geometry, Tensor], tuple[Tensor, Tensor]]
+Weighting = Callable[[Geometry, Tensor], tuple[Tensor, list[Tensor]]]
 
 
 class Projector:
     """The linear map of a geometry on one device: ``y[a, k] = sum_p w[a, k, p] x[p]``.
 
-    One sparse matrix where it fits in ``MATRIX_BYTES``; above, the same weights without a matrix.
+    One sparse matrix where it fits in ``MATRIX_BYTES``; above, the same weights without a matrix. On a
+    CPU the matrix, where it fits, was 5 to 23 times as fast (96x96 with 60 angles to 256x256 with 90,
+    batches of 1 to 32, one thread). On a GPU both ways are timed once where the matrix fits, and the
+    faster one is kept (see ``FASTER``).
 
     Args:
         geometry: where rays run.
         device: of what it is applied to.
         dtype: of what it is applied to, float32 or float64.
-        matrix: whether to use a matrix; default: by its size.
+        matrix: whether to use a matrix; default: by its size, on a GPU by time too.
     """
 
     def __init__(
@@ -44,6 +52,19 @@ class Projector:
         entries = len(geometry.angles) * self.pixels * geometry.bins_per_pixel
         fits = 2 * entries * (dtype.itemsize + 4) <= MATRIX_BYTES
         self.has_matrix = fits if matrix is None else matrix
+        if matrix is None and fits and device.type == "cuda":
+            self.keep_faster()
+
+    def keep_faster(self, seconds: Callable[..., float] = seconds_per_call) -> None:
+        """Time forward and adjoint of eight images with and without the matrix; settle on one way."""
+        x = torch.ones(8, self.pixels, device=self.device, dtype=self.dtype)
+        spent = {}
+        for matrix in (True, False):
+            self.has_matrix = matrix
+            spent[matrix] = seconds(lambda x: self.adjoint(self.forward(x)), x)
+        self.has_matrix = spent[True] < FASTER * spent[False]
+        if not self.has_matrix:
+            self._matrices.clear()
 
     def forward(self, x: Tensor) -> Tensor:
         """Project ``(N, pixels)`` to ``(N, angles * detectors)``."""
@@ -75,25 +96,28 @@ class Projector:
     def _onto_detector(self, x: Tensor, weighting: Weighting) -> Tensor:
         if self.has_matrix:
             return (self._matrices[weighting][0] @ x.T).T
-        y = x.new_zeros(len(x), self.rows)
-        for rows, weights in self._pieces(weighting):
-            y.index_add_(1, rows, x * weights)
-        return y
+        y = x.new_zeros(len(x), len(self.geometry.angles) * _padded(self.geometry))
+        for start, weights in self._chunks(weighting, len(x)):
+            for k, weight in enumerate(weights):
+                y[:, k:].index_add_(1, start.flatten(), (x[:, None] * weight).flatten(1))
+        margin = self.geometry.bins_per_pixel
+        return y.view(len(x), -1, _padded(self.geometry))[..., margin:-margin].flatten(1)
 
     def _onto_image(self, y: Tensor, weighting: Weighting) -> Tensor:
         if self.has_matrix:
             return (self._matrices[weighting][1] @ y.T).T
+        margin = self.geometry.bins_per_pixel
+        y = F.pad(y.view(len(y), -1, self.geometry.detectors), (margin, margin)).flatten(1)
         x = y.new_zeros(len(y), self.pixels)
-        for rows, weights in self._pieces(weighting):
-            x += y[:, rows] * weights
+        for start, weights in self._chunks(weighting, len(x)):
+            for k, weight in enumerate(weights):
+                values = y[:, k:].index_select(1, start.flatten()).view(len(y), *start.shape)
+                x += (values * weight).sum(1)
         return x
 
-    def _pieces(self, weighting: Weighting) -> Iterator[tuple[Tensor, Tensor]]:
-        """Row and weight of every pixel, one angle and one bin at a time."""
-        for rows, weights in _chunks(self.geometry, weighting, self.device, self.dtype):
-            for angle in range(len(rows)):
-                for k in range(rows.shape[-1]):
-                    yield rows[angle, :, k], weights[angle, :, k]
+    def _chunks(self, weighting: Weighting, images: int) -> Iterator[tuple[Tensor, list[Tensor]]]:
+        at_once = CPU_AT_ONCE if self.device.type == "cpu" else GPU_AT_ONCE
+        return _weights(self.geometry, weighting, at_once // images, self.device, self.dtype)
 
     @cached_property
     def _matrices(self) -> "_Matrices":
@@ -113,15 +137,18 @@ class _Matrices(dict[Weighting, tuple[Tensor, Tensor]]):
 
     def _make(self, weighting: Weighting) -> scipy.sparse.csr_matrix:
         parts: list[tuple[np.ndarray[Any, Any], ...]] = []
-        cpu = torch.device("cpu")
-        for rows, weights in _chunks(self.projector.geometry, weighting, cpu, torch.float64):
-            pixels = torch.arange(self.projector.pixels, dtype=torch.int32)[None, :, None].expand_as(rows)
-            keep = weights > 0
-            kept = weights[keep].to(self.projector.dtype)
-            parts.append((kept.numpy(), rows[keep].int().numpy(), pixels[keep].numpy()))
+        geometry, cpu = self.projector.geometry, torch.device("cpu")
+        for start, weights in _weights(geometry, weighting, CPU_AT_ONCE, cpu, torch.float64):
+            pixels = torch.arange(self.projector.pixels, dtype=torch.int32).expand_as(start)
+            for k, weight in enumerate(weights):
+                keep = weight > 0
+                kept = weight[keep].to(self.projector.dtype)
+                parts.append((kept.numpy(), (start[keep] + k).int().numpy(), pixels[keep].numpy()))
         values, row, column = (np.concatenate(part) for part in zip(*parts, strict=True))
-        shape = self.projector.rows, self.projector.pixels
-        return scipy.sparse.csr_matrix((values, (row, column)), shape=shape)
+        shape = len(geometry.angles), _padded(geometry), self.projector.pixels
+        matrix = scipy.sparse.csr_matrix((values, (row, column)), shape=(shape[0] * shape[1], shape[2]))
+        margin = geometry.bins_per_pixel
+        return matrix[np.arange(matrix.shape[0]).reshape(shape[:2])[:, margin:-margin].ravel()]
 
     def _on_device(self, matrix: scipy.sparse.csr_matrix) -> Tensor:
         starts, columns, values = map(torch.from_numpy, (matrix.indptr, matrix.indices, matrix.data))
@@ -144,16 +171,19 @@ class _Linear(torch.autograd.Function):
         return ctx.transpose(gradient), None, None
 
 
-def _chunks(
-    geometry: Geometry, weighting: Weighting, device: torch.device, dtype: torch.dtype
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Row of the sinogram and weight, each ``(angles in the chunk, pixels, bins)``."""
-    per_angle = math.prod(geometry.shape) * (geometry.bins_per_pixel + 1)
-    step = max(1, WEIGHTS // per_angle)
-    for start in range(0, len(geometry.angles), step):
-        angles = torch.tensor(geometry.angles[start : start + step], device=device, dtype=dtype)
+def _weights(
+    geometry: Geometry, weighting: Weighting, at_once: int, device: torch.device, dtype: torch.dtype
+) -> Iterator[tuple[Tensor, list[Tensor]]]:
+    """First row of the padded sinogram and weights in it and the next ones, each ``(angles, pixels)``."""
+    step = max(1, at_once // math.prod(geometry.shape))
+    for a in range(0, len(geometry.angles), step):
+        angles = torch.tensor(geometry.angles[a : a + step], device=device, dtype=dtype)
         first, weights = weighting(geometry, angles)
-        bins = first[..., None] + torch.arange(weights.shape[-1], device=device)
-        inside = (bins >= 0) & (bins < geometry.detectors)
-        rows = torch.arange(start, start + len(angles), device=device)[:, None, None] * geometry.detectors
-        yield rows + bins.clamp(0, geometry.detectors - 1), weights * inside
+        margin = geometry.bins_per_pixel
+        rows = torch.arange(a, a + len(angles), device=device)[:, None] * _padded(geometry) + margin
+        yield rows + first.clamp(-margin, geometry.detectors), weights
+
+
+def _padded(geometry: Geometry) -> int:
+    """Bins of a sinogram's row with a margin on either side, for what falls beside the detector."""
+    return geometry.detectors + 2 * geometry.bins_per_pixel

@@ -1,6 +1,7 @@
 """The CT operator against the mathematics of the Radon transform and the Shepp-Logan phantom."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -51,6 +52,39 @@ def test_without_a_matrix(settings):
     torch.testing.assert_close(free.forward(x), kept.forward(x))
     torch.testing.assert_close(free.adjoint(y), kept.adjoint(y))
     torch.testing.assert_close(free.smear(y), kept.smear(y))
+
+
+@pytest.mark.parametrize("settings", [{"detectors": 5}, {"geometry": "fan", "detectors": 5}])
+def test_beside_the_detector(settings):
+    """What misses a narrow detector is lost on both ways, at its edges too, and reaches no other angle."""
+    geometry = CT((1, 16, 16), angles=6, detector_width=1.0, **settings).geometry
+    wide = replace(geometry, detectors=41)
+    device, dtype = torch.device("cpu"), torch.float64
+    x = torch.rand(1, 256, dtype=dtype)
+    whole = Projector(wide, device, dtype, matrix=True).forward(x).view(6, 41)[:, 18:23]
+    for matrix in (True, False):
+        torch.testing.assert_close(Projector(geometry, device, dtype, matrix).forward(x).view(6, 5), whole)
+
+
+@pytest.mark.parametrize(("ratio", "has_matrix"), [(0.1, True), (1.4, True), (1.6, False), (10.0, False)])
+def test_the_faster_way_is_kept(ratio, has_matrix):
+    """On a GPU the matrix is left only for what is clearly faster; its memory is then given back."""
+    projector = Projector(CT((1, 9, 9), angles=4).geometry, torch.device("cpu"), torch.float32)
+    y = projector.forward(torch.ones(1, 81))
+    seconds = iter([ratio, 1.0])
+    projector.keep_faster(lambda function, x: (function(x), next(seconds))[1])
+    assert projector.has_matrix == has_matrix
+    assert bool(projector._matrices) == has_matrix
+    torch.testing.assert_close(projector.forward(torch.ones(1, 81)), y)
+
+
+def test_measuring_changes_no_result():
+    """With the real clock too, whichever way wins projects as before."""
+    projector = Projector(CT((1, 9, 9), angles=4).geometry, torch.device("cpu"), torch.float32)
+    x = torch.rand(2, 81)
+    y = projector.forward(x)
+    projector.keep_faster()
+    torch.testing.assert_close(projector.forward(x), y)
 
 
 def test_projection_at_right_angles():
