@@ -62,7 +62,7 @@ def run(
     model: Annotated[
         list[str] | None, typer.Option("--model", "-m", help="name:key=value, or a .py file; repeatable.")
     ] = None,
-    suite: Annotated[str | None, typer.Option(help="paper, contrast, or a .toml file.")] = None,
+    suite: Annotated[str | None, typer.Option(help="paper, contrast, controls, or a .toml file.")] = None,
     dataset: Annotated[
         str | None, typer.Option("--dataset", "-d", help="name:key=value, or a .py file (photos).")
     ] = None,

@@ -7,6 +7,7 @@ import pytest
 from bench import registry
 from bench.errors import UsageError
 from bench.leaderboard.suite import table, write
+from bench.problem import build_operator
 from bench.spec import Component, parse_chain
 from bench.suite import Suite, expand, load, names
 from bench.sweep import sweep
@@ -55,7 +56,7 @@ def small(tmp_path):
 
 def test_shipped_suites_name_what_exists():
     """Every operator, model and dataset of the suites that ship is found and takes its parameters."""
-    assert names() == ["contrast", "paper"]
+    assert names() == ["contrast", "controls", "paper"]
     for name in names():
         suite = load(name)
         for block in suite.runs:
@@ -70,6 +71,15 @@ def test_contrast_has_every_operator():
     """A new operator has to be put into the contrast suite."""
     named = {part.name for b in load("contrast").runs for o in b.operators for part in parse_chain(o)}
     assert named == set(registry.operators.entries())
+
+
+def test_controls_have_every_model_that_can_learn_a_cipher():
+    """A new model has to be put into the suite that shows what it learns where nothing can be learned."""
+    operator = build_operator([Component("xor_cbc")], (3, 32, 32), 0)
+    models = {name: Component(name).build(registry.models, seed=0) for name in registry.models.entries()}
+    fitting = {name for name, model in models.items() if not model.fits(operator)}
+    (block,) = load("controls").runs
+    assert {*block.models, "mean", "inverse"} == fitting
 
 
 def test_runs_table_and_figure(small, tmp_path):
@@ -140,7 +150,7 @@ def test_bad_files(tmp_path, text, reason):
 
 def test_unknown_suite():
     """An unknown name says which suites there are."""
-    with pytest.raises(UsageError, match="contrast, paper"):
+    with pytest.raises(UsageError, match="contrast, controls, paper"):
         load("papre")
 
 
