@@ -111,6 +111,13 @@ def _shape(trial: Trial) -> Figure:
     return None
 
 
+def _finite(trial: Trial) -> Figure:
+    image = trial.model[0].reconstruct(trial.y.clone())
+    if wrong := int((~torch.isfinite(image)).sum()):
+        raise Broken(f"{wrong} of {image.numel()} values are not finite")
+    return None
+
+
 def _one_by_one(trial: Trial) -> Figure:
     model, y = trial.model[0], trial.y
     whole = model.reconstruct(y.clone())
@@ -160,6 +167,7 @@ MODEL_RULES: dict[str, Callable[[Trial], Figure]] = {
     "trains two steps": _trains,
     "reduces its loss on a repeated batch": _learns,
     "gives float32 images (B, C, H, W), at batch 1 too": _shape,
+    "reconstructions are finite": _finite,
     "a batch is reconstructed as its measurements one by one": _one_by_one,
     "is the same twice with one seed": _repeats,
     "saves and reloads to identical outputs": _reloads,

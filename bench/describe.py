@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.errors import BenchError
 from bench.operators import Operator
 from bench.operators._chain import Chain
 from bench.operators.noise import Noise
@@ -68,7 +69,21 @@ class Certificate:
 
 
 def certify(problem: Problem) -> Certificate:
-    """Measure the operator of a problem on the first test images."""
+    """Measure the operator of a problem on the first test images.
+
+    Raises:
+        BenchError: the operator's own code fails.
+    """
+    try:
+        return _certified(problem)
+    except BenchError:
+        raise
+    except Exception as error:
+        name = type(problem.operator).__name__
+        raise BenchError(f"{name} cannot be measured: {type(error).__name__}: {error}") from error
+
+
+def _certified(problem: Problem) -> Certificate:
     x = problem.images.test[:IMAGES].float() / 255
     whole, operator = problem.operator, without_noise(problem.operator)
 

@@ -39,9 +39,9 @@ def evaluate(
     for y, x in problem.test_batches():
         sha.update(y.cpu().contiguous().numpy().data)
         image = model.reconstruct(y)
-        if image.shape != x.shape:
-            name = type(model).__name__
-            raise BenchError(f"{name} returned images {tuple(image.shape)}, not {tuple(x.shape)}")
+        if not isinstance(image, Tensor) or image.shape != x.shape:
+            what = f"{tuple(image.shape)}" if isinstance(image, Tensor) else f"a {type(image).__name__}"
+            raise BenchError(f"{type(model).__name__} returned {what}, not images {tuple(x.shape)}")
         rows.append(torch.stack([psnr(image, x), ssim(image, x)], 1).cpu())
         if done < SAMPLES:
             kept.append((y[:SAMPLES].cpu(), image[:SAMPLES].cpu(), x[:SAMPLES].cpu()))

@@ -281,14 +281,20 @@ class Run:
         shapes: dict[str, Any] = {"image_shape": list(images.image_shape)}
         if content.get("status") != "failed":
             shapes["measurement_shape"] = list(self.problem.operator.measurement_shape)
-        built, thing = self.buildable(), registry.models.load(self.spec.model.name)
-        role = self.model.role_in(self.problem.operator) if built else getattr(thing, "role", "model")
+        try:
+            operator = self.problem.operator
+            role, settings = self.model.role_in(operator), operator.settings()
+        except Exception:
+            if content.get("status") != "failed":
+                raise
+            # What failed may be the very code that would say it.
+            role, settings = getattr(registry.models.load(self.spec.model.name), "role", "model"), {}
         return Record(
             fingerprint=self.fingerprint,
             spec=self.spec,
             role=role,
+            settings=settings,
             data={"digest": digest, "duplicates": _duplicates(str(self.spec.dataset)), **counts, **shapes},
-            settings=self.problem.operator.settings() if built else {},
             provenance=provenance.collect(self.device),
             **content,
         )

@@ -1,5 +1,6 @@
 """Runs as a person at the command line sees them: announced, with progress, then tables and paths."""
 
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,11 @@ def _carry_out(runs: list["Run"], results: Path, force: bool, jobs: int) -> list
         raise Interrupted(
             f"interrupted. {len(records)} of {len(runs)} runs are recorded; the same command goes on "
             "from the last finished epoch."
+        ) from None
+    except BrokenExecutor:
+        raise BenchError(
+            f"a process was killed, for want of memory perhaps. {len(records)} of {len(runs)} runs are "
+            "recorded; the same command with --jobs 1 does the others one at a time."
         ) from None
     _show(records)
     return records

@@ -135,10 +135,19 @@ def check_model(
         reasons = []
         for chain in [operator] if operator else OPERATORS:
             trial = Trial(make, _maker(chain, seed)((3, size, size)), seed)
-            if not (reason := make().fits(trial.problem.operator)):
+            if not (reason := _misfit(make(), trial.problem.operator)):
                 return [_over(name, text, rule, {chain: trial}) for text, rule in MODEL_RULES.items()]
             reasons.append(f"{chain}: {reason}")
         return [Check(name, "fits an operator", False, "; ".join(reasons))]
+
+
+def _misfit(model: Model, operator: Operator) -> str:
+    try:
+        return model.fits(operator)
+    except BenchError:
+        raise
+    except Exception as error:
+        return f"fits raised {type(error).__name__}: {error}"
 
 
 def _maker(operator: str, seed: int) -> Callable[[tuple[int, ...]], Operator]:

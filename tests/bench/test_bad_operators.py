@@ -78,6 +78,75 @@ def test_operator_that_cannot_be_built(jobs, plugin, tmp_path, tiny, monkeypatch
     ]
 
 
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [("as_image(self, y)", "KeyError: 'nope'"), ("settings(self)", "KeyError: 'nope'")],
+)
+def test_other_methods_that_fail(method, message, plugin, tmp_path, tiny, monkeypatch, capsys):
+    """Whatever else of an operator fails, its runs are failed records, and the others go on."""
+    body = f"        return x\n\n    def {method}:\n        raise KeyError('nope')\n"
+    words = ["run", "-o", plugin("bad", HEAD + body), "-o", "permutation", "-m", "unet:width=4", "-d", tiny]
+    words += ["--epochs", "1", "--no-baselines", "--results", tmp_path / "results"]
+    code, shown = run(monkeypatch, capsys, *words)
+    assert code == 1
+    assert message in shown
+    assert "Traceback" not in shown
+    records, _ = read_all(tmp_path / "results")
+    assert sorted((r.spec.operator_label, r.status) for r in records) == [
+        ("bad", "failed"),
+        ("permutation", "ok"),
+    ]
+
+
+MODEL = """from bench import Model
+
+class Bad(Model):
+    {constructor}
+    def fits(self, operator):
+        {fits}
+
+    def fit(self, problem):
+        return []
+
+    def reconstruct(self, y):
+        {reconstruct}
+"""
+GOOD_MODEL = {"constructor": "", "fits": "return ''", "reconstruct": "return y"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ({"constructor": "def __init__(self): 1 / 0\n"}, "its constructor raised ZeroDivisionError"),
+        ({"fits": "1 / 0"}, "ZeroDivisionError"),
+        ({"reconstruct": "return [y]"}, "Bad returned a list, not images (12, 3, 16, 16)"),
+        ({"reconstruct": "return y[:, :1]"}, "Bad returned (12, 1, 16, 16), not images"),
+    ],
+)
+def test_models_too(fault, message, plugin, tmp_path, tiny, monkeypatch, capsys):
+    """A model whose own code fails is a failed run, which leaves the others alone."""
+    path = plugin("bad", MODEL.format(**GOOD_MODEL | fault))
+    words = ["run", "-o", "permutation", "-m", path, "-m", "mean", "--no-baselines", "-d", tiny]
+    code, shown = run(monkeypatch, capsys, *words, "--results", tmp_path / "results")
+    assert code == 1
+    assert message in shown
+    assert "Traceback" not in shown
+    records, _ = read_all(tmp_path / "results")
+    assert sorted((r.spec.model.label, r.status) for r in records) == [("bad", "failed"), ("mean", "ok")]
+
+
+def test_killed_worker(plugin, tmp_path, tiny, monkeypatch, capsys):
+    """A process that is killed, as for want of memory, ends with what to do, not with a traceback."""
+    body = "        if len(x) > 1:\n            import os\n            os._exit(9)\n        return x\n"
+    words = ["run", "-o", plugin("bad", HEAD + body), "-m", "mean", "--no-baselines", "-d", tiny]
+    code, shown = run(monkeypatch, capsys, *words, "--jobs", 2, "--results", tmp_path / "results")
+    assert code == 1
+    assert "a process was killed" in shown
+    assert "0 of 1 runs are recorded" in shown
+    assert "--jobs 1" in shown
+    assert "Traceback" not in shown
+
+
 def test_suite_goes_on(plugin, tmp_path, tiny, monkeypatch, capsys):
     """In a suite too, an operator whose chain cannot be built leaves the other blocks alone."""
     path = plugin("bad", HEAD + "        raise RuntimeError('out of magic')\n")
@@ -99,9 +168,10 @@ def test_suite_goes_on(plugin, tmp_path, tiny, monkeypatch, capsys):
 
 @pytest.mark.parametrize("command", ["check", "describe"])
 @pytest.mark.parametrize("chained", ["", "+noise:sigma=0.01"])
-def test_other_commands(command, chained, plugin, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("body", ["", "return x\n\n    def as_image(self, y):\n        "])
+def test_other_commands(command, chained, body, plugin, tmp_path, monkeypatch, capsys):
     """What inspects an operator names its fault too, and ends with exit code 1."""
-    path = plugin("bad", HEAD + "        raise RuntimeError('out of magic')\n")
+    path = plugin("bad", HEAD + f"        {body}raise RuntimeError('out of magic')\n")
     words = [command, path + chained, *(["-d", "ellipses:size=16,train=8,test=8"] * (command == "describe"))]
     monkeypatch.chdir(tmp_path)
     code, shown = run(monkeypatch, capsys, *words)

@@ -252,6 +252,16 @@ class _Overwriting(Mean):
         return super().reconstruct(y.zero_())
 
 
+class _Dividing(Mean):
+    def reconstruct(self, y):
+        return super().reconstruct(y) / 0
+
+
+class _Crashing(Mean):
+    def fits(self, operator):
+        raise RuntimeError("out of magic")
+
+
 class _Needy(Mean):
     def fits(self, operator):
         return "it fits nothing"
@@ -280,11 +290,13 @@ BROKEN_MODELS = [
     (_Silent, "trains two steps"),
     (unmoved, "reduces its loss"),
     (_Transposed, "gives float32 images"),
+    (_Dividing, "reconstructions are finite"),
     (_Mingling, "a batch is"),
     (_Unseeded, "is the same twice"),
     (_Forgetful, "saves and reloads"),
     (_Overwriting, "inputs are not modified"),
     (_Needy, "fits an operator"),
+    (_Crashing, "fits an operator"),
 ]
 
 
