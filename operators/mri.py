@@ -52,17 +52,16 @@ class MRI(Operator):
         self.lines = _lines(self.image_shape[-1], acceleration, centre_fraction, seed)
 
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        centred = torch.fft.fftshift(torch.fft.fft2(x, norm="ortho"), dim=(-2, -1))
-        measured = centred[..., self._columns(x)]
+        columns = torch.fft.fft(x, norm="ortho")[..., self._columns(x)]
+        measured = torch.fft.fftshift(torch.fft.fft(columns, dim=-2, norm="ortho"), dim=-2)
         return torch.cat([measured.real, measured.imag], 1)
 
     def adjoint(self, y: Tensor) -> Tensor:
         real, imaginary = y.chunk(2, 1)
-        measured = torch.complex(real, imaginary)
-        centred = measured.new_zeros(*measured.shape[:-1], self.image_shape[-1])
-        centred = centred.index_copy(-1, self._columns(y), measured)
-        image = torch.fft.ifft2(torch.fft.ifftshift(centred, dim=(-2, -1)), norm="ortho")
-        zero_filled: Tensor = image.real
+        measured = torch.fft.ifftshift(torch.complex(real, imaginary), dim=-2)
+        spectrum = measured.new_zeros(len(y), *self.image_shape)
+        spectrum = spectrum.index_copy(-1, self._columns(y), measured)
+        zero_filled: Tensor = torch.fft.ifft2(spectrum, norm="ortho").real
         return zero_filled
 
     def inverse(self, y: Tensor) -> Tensor:
@@ -72,7 +71,9 @@ class MRI(Operator):
         return self.adjoint(y)
 
     def _columns(self, like: Tensor) -> Tensor:
-        return self.constant("lines", like.device, lambda: self.lines)
+        """Where the lines of the centred transform lie in the transform itself."""
+        width = self.image_shape[-1]
+        return self.constant("columns", like.device, lambda: (self.lines - width // 2) % width)
 
 
 def _lines(width: int, acceleration: float, centre_fraction: float, seed: int) -> Tensor:

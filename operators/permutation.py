@@ -28,12 +28,14 @@ class Permutation(Operator):
         self.order = torch.randperm(count, generator=stream("cpu", seed, "permutation"))
 
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        order = self.constant("order", x.device, lambda: self.order)
-        return x.flatten(-2)[..., order].view_as(x)
+        return self._shuffled(x, self.constant("order", x.device, lambda: self.order))
 
     def inverse(self, y: Tensor) -> Tensor:
-        back = self.constant("back", y.device, self.order.argsort)
-        return y.flatten(-2)[..., back].view_as(y)
+        return self._shuffled(y, self.constant("back", y.device, self.order.argsort))
 
     def adjoint(self, y: Tensor) -> Tensor:
         return self.inverse(y)
+
+    def _shuffled(self, x: Tensor, order: Tensor) -> Tensor:
+        # gather is several times as fast as indexing the last axis.
+        return x.flatten(-2).gather(-1, order.expand(*x.shape[:-2], -1)).view_as(x)

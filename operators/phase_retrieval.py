@@ -34,10 +34,16 @@ class PhaseRetrieval(Operator):
 
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
         size = [n * self.oversample for n in x.shape[-2:]]
-        magnitude: Tensor = torch.fft.fft2(x, s=size, norm="ortho").abs()
-        return magnitude
+        half = torch.fft.rfft2(x, s=size, norm="ortho").abs()
+        return torch.cat([half, _mirrored(half[..., 1 : (size[1] + 1) // 2])], -1)
 
     def as_image(self, y: Tensor) -> Tensor:
         height, width = self.image_shape[-2:]
-        lags = torch.fft.ifft2(y**2, norm="ortho").real[..., :height, :]
-        return torch.cat([lags[..., :width], lags[..., -width:]], 1)
+        half = torch.fft.rfft2(y**2, norm="ortho").real
+        negative = _mirrored(half[..., 1 : width + 1])
+        return torch.cat([half[..., :height, :width], negative[..., :height, :]], 1)
+
+
+def _mirrored(half: Tensor) -> Tensor:
+    """Columns -w..-1 of a transform that is even in (row, column), from its columns 1..w."""
+    return half.flip((-2, -1)).roll(1, -2)

@@ -22,6 +22,20 @@ def test_autocorrelation(size):
     np.testing.assert_allclose(seen[1, :, 1:], lags[height - 1 :, : width - 1], atol=1e-12)
 
 
+@pytest.mark.parametrize(("size", "oversample"), [((8, 8), 2), ((5, 7), 2), ((4, 5), 3), ((1, 3), 3)])
+def test_against_the_whole_transform(size, oversample):
+    """Half a transform and its mirror image are NumPy's whole one, there and, of noisy values, back."""
+    operator = PhaseRetrieval((2, *size), oversample=oversample)
+    x = torch.rand(3, 2, *size, dtype=torch.float64, generator=GENERATOR)
+    (height, width), whole = size, [n * oversample for n in size]
+    y = operator.forward(x, GENERATOR)
+    np.testing.assert_allclose(y, np.abs(np.fft.fft2(x, s=whole, axes=(-2, -1), norm="ortho")), atol=1e-12)
+    noisy = torch.rand(y.shape, dtype=torch.float64, generator=GENERATOR)
+    lags = np.fft.ifft2(noisy.numpy() ** 2, norm="ortho").real[..., :height, :]
+    seen = np.concatenate([lags[..., :width], lags[..., -width:]], 1)
+    np.testing.assert_allclose(operator.as_image(noisy), seen, atol=1e-12)
+
+
 def test_mirrored_image_has_the_same_measurement():
     """The trivial ambiguity of phase retrieval: a mirrored image measures the same."""
     x = torch.rand(2, 3, 6, 6, dtype=torch.float64, generator=GENERATOR)
