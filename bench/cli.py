@@ -200,10 +200,10 @@ def describe(
 
       bench describe ct:angles=60+noise:sigma=0.02 -d ellipses
     """
+    from bench.assembly import problem_of
     from bench.depict import store
     from bench.describe import certify
     from bench.display import certificate_table, console
-    from bench.runner import problem_of
 
     with console.status("measuring"):
         problem, label = problem_of(operator, dataset, seed)

@@ -32,3 +32,8 @@ def at_least(least: float, **values: float) -> None:
     for name, value in values.items():
         if not value >= least:
             raise ValueError(f"{name} must be at least {least}, not {value}")
+
+
+def reason(error: Exception) -> str:
+    """One line that says what went wrong: of the project's own errors the message, of others the kind too."""
+    return str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"

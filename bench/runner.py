@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,23 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from bench import provenance, registry, timing
+from bench.assembly import (
+    build_model,
+    certificate,
+    duplicates_in,
+    fitting_operators,
+    load_images,
+    load_problem,
+)
 from bench.datasets import Splits
-from bench.describe import IMAGES, certify
-from bench.errors import BenchError, CheckpointError, MismatchError, UsageError
+from bench.errors import BenchError, CheckpointError, MismatchError, UsageError, reason
 from bench.evaluation import evaluate, save_samples
-from bench.leakage import duplicates, repeated_ivs
-from bench.models import FunctionModel, Model, NetworkModel
-from bench.problem import Problem, build_operator, check_size
+from bench.leakage import repeated_ivs
+from bench.models import Model, NetworkModel
+from bench.problem import Problem
 from bench.record import Record, clear, runs_folder, writing
 from bench.scoring import mean_score
-from bench.spec import Component, Recipe, RunSpec, parse_chain
+from bench.spec import Recipe, RunSpec
 from bench.specify import specify
 from bench.training import History, Progress, Trainer
 
@@ -68,62 +75,6 @@ def run(
     return Run(spec).execute(Path(results), force=force, report=report or (lambda progress: None))
 
 
-@lru_cache(maxsize=1)
-def load_images(dataset: str) -> tuple[Splits, str]:
-    """The splits of a dataset, and the SHA-256 of their content; the last dataset is kept."""
-    component = Component.parse(dataset).checked(registry.datasets)
-    splits: Splits = component.build(registry.datasets).load()
-    if not len(splits.train) or not len(splits.test):
-        raise UsageError(
-            f"{dataset} has {len(splits.train)} training and {len(splits.test)} test images; "
-            "at least one of each is needed"
-        )
-    check_size(splits.image_shape, 11, "SSIM's 11x11 window")
-    splits = splits.with_validation()
-    return splits, splits.digest()
-
-
-@lru_cache(maxsize=1)
-def _duplicates(dataset: str) -> dict[str, Any]:
-    """Test images of a dataset that have a copy among its training images."""
-    images, _ = load_images(dataset)
-    return duplicates(images.train, images.test)
-
-
-@lru_cache(maxsize=2)
-def _problem(operator: str, dataset: str, seed: int, device: str) -> Problem:
-    """A problem from its text form; the last two are kept, so that models share one operator."""
-    images, _ = load_images(dataset)
-    chain = [part.checked(registry.operators) for part in parse_chain(operator)]
-    return Problem(build_operator(chain, images.image_shape, seed), images, seed, torch.device(device))
-
-
-def problem_of(operator: str, dataset: str, seed: int) -> tuple[Problem, str]:
-    """A problem on the CPU from text forms, and the operator as tables show it.
-
-    Raises:
-        UsageError: unknown names or parameters, or images that cannot be used.
-    """
-    chain = [part.checked(registry.operators) for part in parse_chain(operator)]
-    text = "+".join(map(str, chain))
-    problem = _problem(text, str(Component.parse(dataset).checked(registry.datasets)), seed, "cpu")
-    return problem, "+".join(part.label for part in chain)
-
-
-@lru_cache(maxsize=4)
-def _certificate(operator: str, dataset: str, seed: int) -> dict[str, Any]:
-    """What ``bench describe`` measures, once for all models; nothing where it would take many seconds."""
-    problem = _problem(operator, dataset, seed, "cpu")
-    try:
-        started = time.perf_counter()
-        problem.operator.measure(problem.images.test[:IMAGES].float() / 255, torch.Generator().manual_seed(0))
-        if time.perf_counter() - started > 0.1:
-            return {}
-        return {"certificate": certify(problem).to_json()}
-    except Exception as error:
-        return {"certificate": {"error": _reason(error)}}
-
-
 @dataclass
 class Run:
     """A spec, and what it stands for: images, problem and model.
@@ -153,7 +104,7 @@ class Run:
             BenchError: the operator's own code fails.
         """
         spec = self.spec
-        return _problem("+".join(map(str, spec.operator)), str(spec.dataset), spec.seed, spec.device)
+        return load_problem("+".join(map(str, spec.operator)), str(spec.dataset), spec.seed, spec.device)
 
     @cached_property
     def model(self) -> Model:
@@ -223,7 +174,7 @@ class Run:
                 with deterministic(self.device):
                     record = self._complete(folder, checkpoint, report)
             except Exception as error:
-                record = self._draft(status="failed", error=_reason(error))
+                record = self._draft(status="failed", error=reason(error))
                 keep = isinstance(error, CheckpointError)
                 clear(folder)
             if record.status == "failed" and self.recorded(results):
@@ -261,7 +212,7 @@ class Run:
         record = self._draft(scores=means, timings=timings, parameters=model.parameters())
         repeated = repeated_ivs(self.problem)
         found: dict[str, Any] = {} if repeated is None else {"repeated_ivs": repeated}
-        found |= _certificate("+".join(map(str, self.spec.operator)), str(self.spec.dataset), self.spec.seed)
+        found |= certificate("+".join(map(str, self.spec.operator)), str(self.spec.dataset), self.spec.seed)
         return replace(record, data={**record.data, "test_digest": digest, **found})
 
     def restore(self, weights: Path) -> None:
@@ -294,7 +245,7 @@ class Run:
             spec=self.spec,
             role=role,
             settings=settings,
-            data={"digest": digest, "duplicates": _duplicates(str(self.spec.dataset)), **counts, **shapes},
+            data={"digest": digest, "duplicates": duplicates_in(str(self.spec.dataset)), **counts, **shapes},
             provenance=provenance.collect(self.device),
             **content,
         )
@@ -313,29 +264,3 @@ def deterministic(device: torch.device) -> Iterator[None]:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
-
-
-def build_model(component: Component, seed: int) -> Model:
-    """The model that a component names, a plain function too, not yet fitted."""
-    thing = registry.models.load(component.name)
-    if isinstance(thing, type):
-        model: Model = component.build(registry.models, seed=seed)
-        return model
-    return FunctionModel(thing, **component.params)
-
-
-def fitting_operators(model: Model, image_shape: tuple[int, ...]) -> str:
-    """Which registered operators a model works with, in a sentence."""
-    names = []
-    for name in registry.operators.entries():
-        try:
-            operator = build_operator([Component(name)], image_shape, 0)
-        except (BenchError, NotImplementedError):
-            continue
-        if not model.fits(operator):
-            names.append(name)
-    return f"It works with: {', '.join(names)}." if names else "No registered operator has it."
-
-
-def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"

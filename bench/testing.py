@@ -123,7 +123,7 @@ def check_model(
     Raises:
         UsageError: nothing has that name, or it has no such parameter.
     """
-    from bench.runner import build_model
+    from bench.assembly import build_model
 
     name = model if isinstance(model, str) else getattr(model, "__name__", repr(model))
     if isinstance(model, str):

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 import bench
+from bench.assembly import problem_of
 from bench.cli import main
 from bench.depict import visible
 from bench.describe import _all_squares, _krylov_squares, certify
 from bench.operators.ct import CT
 from bench.record import Record
-from bench.runner import problem_of
 
 
 def certificate(operator: str, dataset: str = "photos:size=16,train=40,test=12"):
