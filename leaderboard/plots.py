@@ -216,6 +216,7 @@ def _speed_panel(axes: Axes, entries: Sequence[Entry], place: str, styles: Style
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.15, y=0.15)
+    _spread(axes)
     axes.set_xlabel(f"images per second\n({place})")
 
 
@@ -224,7 +225,15 @@ def _training_panel(axes: Axes, curves: Sequence[tuple[str, pd.DataFrame]], styl
         values = curve.validation_psnr.replace([np.inf, -np.inf], np.nan)
         axes.plot(curve.epoch, values, markersize=4.5, linewidth=1.6, **styles[label])
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _spread(axes)
     axes.set_xlabel("epoch")
+
+
+def _spread(axes: Axes, least: float = 1.0) -> None:
+    """At least so many dB from bottom to top: methods that are alike should look it."""
+    low, high = axes.get_ylim()
+    missing = max(least - (high - low), 0) / 2
+    axes.set_ylim(low - missing, high + missing)
 
 
 def _styles(labels: Iterable[str]) -> Styles:

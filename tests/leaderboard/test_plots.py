@@ -31,6 +31,14 @@ def test_speeds_of_different_hardware_are_not_in_one_panel(make, results):
     assert len(plots.speed(board(results)).axes) == 2
 
 
+def test_small_differences_look_small(make, results):
+    """Methods a hundredth of a dB apart are not drawn from the bottom of the panel to its top."""
+    make(model="unet", psnr=20.0)
+    make(model="dncnn", psnr=20.01)
+    low, high = plots.speed(board(results)).axes[0].get_ylim()
+    assert high - low >= 1
+
+
 def test_pareto_front_by_hand():
     """(1, 9) and (5, 5) are beaten by no other; (4, 4) is beaten by (5, 5)."""
     assert plots.pareto([(1, 9), (4, 4), (5, 5), (0.5, 9)]) == [2, 0]
