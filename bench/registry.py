@@ -49,7 +49,7 @@ class Entry:
     def summary(self) -> str:
         """First line of the docstring of its class or function, read without importing it."""
         source = self.path or _source_of_module(self.entry_point)
-        return _first_docstring_line(source) if source else ""
+        return _first_docstring_line(source, self.kind) if source else ""
 
 
 class Registry:
@@ -304,17 +304,23 @@ def _source_of_module(point: EntryPoint | None) -> Path | None:
     return Path(spec.origin) if spec and spec.origin else None
 
 
-def _first_docstring_line(path: Path) -> str:
+def _first_docstring_line(path: Path, kind: str) -> str:
     """First docstring line of the last public class or function in a file, else of the file itself.
 
-    Classes that derive from something come before helpers that do not.
+    A class whose base is called like the kind (``NetworkModel`` of a model) comes before others that
+    derive from something, those before helpers that do not.
     """
+
+    def order(node: ast.ClassDef | ast.FunctionDef) -> tuple[bool, bool]:
+        bases = [ast.unparse(base) for base in getattr(node, "bases", [])]
+        return any(base.lower().endswith(kind) for base in bases), bool(bases)
+
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (OSError, SyntaxError, ValueError):
         return ""
     nodes = [n for n in tree.body if isinstance(n, ast.ClassDef | ast.FunctionDef) and n.name[0] != "_"]
-    nodes.sort(key=lambda n: bool(getattr(n, "bases", None)))
+    nodes.sort(key=order)
     docs = [ast.get_docstring(n) for n in reversed(nodes)] + [ast.get_docstring(tree)]
     return next((d.splitlines()[0] for d in docs if d), "")
 

@@ -1,5 +1,6 @@
 """Names: where they are found, what is imported, and what is said when something is wrong."""
 
+import inspect
 import subprocess
 import sys
 import textwrap
@@ -123,6 +124,14 @@ def test_an_unknown_name(room):
     ) as caught:
         room.load("debluring")
     assert "There are: ct, deblurring; or give the path of a .py file." in str(caught.value)
+
+
+def test_summary_is_the_thing_s_not_its_helper_s():
+    """`bench list` says what the class is that is registered, for every file of the rooms."""
+    for room in (registry.operators, registry.models, registry.datasets):
+        for name, entry in room.entries().items():
+            documented = inspect.getdoc(room.load(name)) or ""
+            assert entry.summary == documented.splitlines()[0], name
 
 
 TWO = OPERATOR.format(name="A", summary="") + OPERATOR.format(name="B", summary="")
