@@ -34,6 +34,15 @@ def at_least(least: float, **values: float) -> None:
             raise ValueError(f"{name} must be at least {least}, not {value}")
 
 
+def without_effect(setting: str, **values: object) -> None:
+    """Raise a ValueError that names the first value that was given (not None): ``setting`` ignores it."""
+    for name, value in values.items():
+        if value is not None:
+            raise ValueError(f"{name}={value} has no effect with {setting}")
+
+
 def reason(error: Exception) -> str:
-    """One line that says what went wrong: of the project's own errors the message, of others the kind too."""
+    """One line on what went wrong: of the project's own errors the message, of others the kind too."""
+    if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
+        return "out of memory; choose a smaller model, smaller images, a smaller --batch-size, another device"
     return str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"

@@ -161,6 +161,8 @@ class Recipe:
                 raise UsageError(f"{name} must be at least {bound} (and finite), not {getattr(self, name)}")
         if self.ema >= 1:
             raise UsageError(f"ema must be below 1, not {self.ema}")
+        if self.weight_decay and self.optimizer == "adam":
+            raise UsageError("weight_decay has an effect with optimizer adamw only")
         if not 0 < self.lr < math.inf:
             raise UsageError(f"lr must be positive (and finite), not {self.lr}")
 
@@ -171,7 +173,7 @@ class Preset:
 
     Attributes:
         recipe: of every model that trains.
-        parameters: for every component that takes them.
+        parameters: for the dataset and the model, where they take them.
         own_recipes: whether values that a model brings itself go before the recipe's.
     """
 
@@ -272,7 +274,7 @@ def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
 
 
 def source_digest(path: Path) -> str:
-    """SHA-256 of a Python file and of the private files that it imports, beside it or from another room.
+    """SHA-256 of a Python file and of the files it imports: private ones, and other operators and models.
 
     Comments, docstrings and formatting do not count: the syntax tree is hashed.
     """
@@ -284,19 +286,20 @@ def source_digest(path: Path) -> str:
         seen.add(current)
         tree = ast.parse(current.read_text(encoding="utf-8"))
         sha.update(ast.dump(_without_docstrings(tree)).encode())
-        pending += sorted(path for module in _imported(tree) for path in _private(module, current))
+        pending += sorted(path for module in _imported(tree) for path in _files(module, current))
     return sha.hexdigest()
 
 
 def _imported(tree: ast.Module) -> set[str]:
-    """Private modules (``_name``, ``bench.room._name``) that a file imports."""
+    """Modules that a file is made of: ``_name``, ``bench.operators.name``, ``bench.models.name``."""
     modules = [n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module]
     modules += [a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names]
-    return {module for module in modules if module.rpartition(".")[2].startswith("_")}
+    rooms = ("bench.operators.", "bench.models.")
+    return {m for m in modules if m.rpartition(".")[2].startswith("_") or m.startswith(rooms)}
 
 
-def _private(module: str, importer: Path) -> set[Path]:
-    """Files that a private module may be: beside the file that imports it, in the room that it names."""
+def _files(module: str, importer: Path) -> set[Path]:
+    """Files that a module may be: beside the file that imports it, in the room that it names."""
     *rooms, name = module.split(".")
     folders = [importer.parent, *[importer.parent.parent / room for room in rooms[1:]]]
     return {path for folder in folders if (path := folder / f"{name}.py").is_file()}

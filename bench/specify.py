@@ -31,7 +31,7 @@ def specify(
     component = Component.parse(model).checked(registry.models, given.parameters)
     chain = parse_chain(operator)
     return RunSpec(
-        operator=tuple(part.checked(registry.operators, given.parameters) for part in chain),
+        operator=tuple(part.checked(registry.operators) for part in chain),
         model=component,
         dataset=specified_dataset(dataset, preset),
         seed=seed,

@@ -7,6 +7,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
+from bench.errors import at_least
 from bench.models._linear import LinearModel, choosing_pairs
 from bench.problem import Problem
 from bench.scoring import psnr
@@ -29,8 +30,7 @@ class EarlyStopped(LinearModel):
     chosen: Tensor
 
     def __init__(self, iterations: int):
-        if iterations < 1:
-            raise ValueError(f"iterations must be at least 1, not {iterations}")
+        at_least(1, iterations=iterations)
         self.iterations = iterations
 
     @abstractmethod

@@ -6,6 +6,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from bench.errors import at_least
 from bench.models import NetworkModel
 from bench.models._linear import System, why_not_linear
 from bench.operators import Operator
@@ -28,9 +29,7 @@ class UnrolledModel(NetworkModel):
     """
 
     def __init__(self, iterations: int, memory: int, width: int):
-        for name, value in (("iterations", iterations), ("memory", memory), ("width", width)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value}")
+        at_least(1, iterations=iterations, memory=memory, width=width)
         self.iterations, self.memory, self.width = iterations, memory, width
 
     def fits(self, operator: Operator) -> str:

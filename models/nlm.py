@@ -7,6 +7,7 @@ import torch
 from skimage.restoration import denoise_nl_means
 from torch import Tensor
 
+from bench.errors import at_least
 from bench.models import Model
 from bench.operators import Operator
 from bench.problem import Problem
@@ -46,9 +47,7 @@ class NLM(Model):
     chosen: Tensor
 
     def __init__(self, patch: int = 5, distance: int = 10, strength: float | None = None):
-        for name, value in (("patch", patch), ("distance", distance)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value}")
+        at_least(1, patch=patch, distance=distance)
         if strength is not None and not strength > 0:
             raise ValueError(f"strength must be positive, not {strength}")
         self.patch, self.distance, self.strength = patch, distance, strength

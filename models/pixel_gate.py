@@ -52,7 +52,9 @@ class _Gated(nn.Module):
         self.gate = nn.Parameter(0.1 * torch.randn(shape))
 
     def forward(self, y: Tensor) -> Tensor:
-        raw = (255 * self.operator.as_image(y)).round().clamp(0, 255).to(torch.uint8)
+        # Outside autocast: sparse products have no bfloat16, and bytes need their 8 bits.
+        with torch.autocast(y.device.type, enabled=False):
+            raw = (255 * self.operator.as_image(y)).round().clamp(0, 255).to(torch.uint8)
         bits = bit_signs(raw.permute(0, 2, 3, 1)).flatten(3).permute(0, 3, 1, 2)
         out: Tensor = self.network(bits * self.gate)
         return out

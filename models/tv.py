@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from bench.errors import at_least
 from bench.models._linear import LinearModel, choosing_pairs
 from bench.problem import Problem
 from bench.scoring import psnr
@@ -47,8 +48,7 @@ class TV(LinearModel):
     def __init__(self, weight: float | None = None, iterations: int = 200):
         if weight is not None and not 0 <= weight < math.inf:
             raise ValueError(f"weight must be at least 0, not {weight}")
-        if iterations < 1:
-            raise ValueError(f"iterations must be at least 1, not {iterations}")
+        at_least(1, iterations=iterations)
         self.weight = weight
         self.iterations = iterations
 

@@ -55,10 +55,11 @@ class CompressedSensing(Operator):
         self.pixels = math.prod(self.image_shape[-2:])
         self.count = max(1, round(rate * self.pixels))
         if matrix == "gaussian" and 4 * self.count * self.pixels > MATRIX_BYTES:
+            largest = math.floor(1e4 * MATRIX_BYTES / 4 / self.pixels**2) / 1e4
             raise ValueError(
                 f"a Gaussian matrix of {self.count} x {self.pixels} would take "
                 f"{4 * self.count * self.pixels / 2**30:.1f} GiB, more than {MATRIX_BYTES / 2**30:g} GiB; "
-                f"choose matrix=hadamard, a rate of at most {MATRIX_BYTES / 4 / self.pixels**2:.2g}, "
+                f"choose matrix=hadamard, a rate of at most {largest:g}, "
                 f"or smaller images"
             )
         if matrix == "hadamard":

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from bench.errors import without_effect
 from bench.operators import Operator
 from bench.operators._beams import Geometry
 from bench.operators._checks import positive
@@ -43,8 +44,8 @@ class CT(Operator):
             ``inverse`` does not correct; from there on it weights what is measured twice (Parker 1982).
         geometry: ``parallel`` or ``fan`` (flat detector).
         detector_width: width of a bin on the detector, in pixels; default: the detector covers the image.
-        source: from the source to the centre, in image sides; fan beam only.
-        detector: from the centre to the detector, in image sides; fan beam only.
+        source: from the source to the centre, in image sides; fan beam only, default 595 / 260.
+        detector: from the centre to the detector, in image sides; fan beam only, default 490.6 / 260.
         oversample: measurements are simulated on a grid this many times as fine (bicubic), while
             ``inverse`` and ``system`` stay on the image's own: without it data and
             reconstruction share one discretisation, the "inverse crime".
@@ -54,7 +55,7 @@ class CT(Operator):
             Default: LoDoPaB's 81.35858 / m over 0.26 m.
 
     Raises:
-        ValueError: a value outside its range.
+        ValueError: a value outside its range, or a fan beam's in parallel beams.
     """
 
     linear = True
@@ -67,8 +68,8 @@ class CT(Operator):
         arc: float | None = None,
         geometry: Literal["parallel", "fan"] = "parallel",
         detector_width: float | None = None,
-        source: float = 595 / 260,
-        detector: float = 490.6 / 260,
+        source: float | None = None,
+        detector: float | None = None,
         oversample: int = 1,
         filter: Literal["ramp", "hann", "shepp-logan"] = "ramp",
         cutoff: float = 1.0,
@@ -78,6 +79,10 @@ class CT(Operator):
         _, rows, columns = self.image_shape
         self.side = max(rows, columns)
         fan = geometry == "fan"
+        if not fan:
+            without_effect("geometry=parallel", source=source, detector=detector)
+        source = 595 / 260 if source is None else source
+        detector = 490.6 / 260 if detector is None else detector
         arc = (360.0 if fan else 180.0) if arc is None else arc
         sizes = {"angles": angles, "oversample": oversample, "detectors": detectors}
         lengths = {"arc": arc, "detector_width": detector_width, "cutoff": cutoff, "attenuation": attenuation}

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from bench.errors import without_effect
 from bench.operators import Operator
 from bench.operators._checks import positive
 from bench.seeding import stream
@@ -27,15 +28,15 @@ class Deblurring(Operator):
     Args:
         image_shape: ``(C, H, W)``.
         kernel: ``gaussian`` or ``motion``.
-        sigma: of the Gaussian, in pixels.
-        intensity: of motion, 0 (straight) to 1.
+        sigma: of the Gaussian, in pixels; default 3.
+        intensity: of motion, 0 (straight) to 1; default 0.5.
         kernel_size: side of the kernel in pixels, odd; default 61, in smaller images the largest
             odd number that fits.
         balance: noise-to-signal ratio that the Wiener filter assumes.
         seed: of the motion path; default: the run's.
 
     Raises:
-        ValueError: a value outside its range.
+        ValueError: a value outside its range, or one that the kernel does not have.
     """
 
     linear = True
@@ -44,13 +45,18 @@ class Deblurring(Operator):
         self,
         image_shape: tuple[int, ...],
         kernel: Literal["gaussian", "motion"] = "gaussian",
-        sigma: float = 3.0,
-        intensity: float = 0.5,
+        sigma: float | None = None,
+        intensity: float | None = None,
         kernel_size: int | None = None,
         balance: float = 0.01,
         seed: int = 0,
     ):
         super().__init__(image_shape)
+        if kernel == "gaussian":
+            without_effect("kernel=gaussian", intensity=intensity)
+        else:
+            without_effect("kernel=motion", sigma=sigma)
+        sigma, intensity = 3.0 if sigma is None else sigma, 0.5 if intensity is None else intensity
         positive(sigma=sigma, kernel_size=kernel_size, balance=balance)
         if not 0 <= intensity <= 1:
             raise ValueError(f"intensity must be between 0 and 1, not {intensity}")

@@ -1,5 +1,7 @@
 """Magnetic resonance imaging."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -47,7 +49,7 @@ class MRI(Operator):
         if centre_fraction > 1 / acceleration:
             raise ValueError(
                 f"centre_fraction={centre_fraction} is more than all lines of acceleration={acceleration:g}; "
-                f"at most {1 / acceleration:.3g}"
+                f"at most {math.floor(1e4 / acceleration) / 1e4:g}"
             )
         self.lines = _lines(self.image_shape[-1], acceleration, centre_fraction, seed)
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bench import registry
 from bench.errors import UsageError
 from bench.spec import PRESETS, Component, Recipe, RunSpec, override, parse_chain, source_digest
+from bench.specify import specify
 
 names = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 values = st.one_of(
@@ -95,6 +96,17 @@ def test_presets_fill_in_what_a_component_takes():
     assert Component.parse("mean").checked(registry.models, paper).params == {}
 
 
+def test_presets_do_not_reach_operators(plugin):
+    """A parameter of an operator that happens to be called size stays what its author made it."""
+    code = "def __init__(self, image_shape, size: int = 3):\n        super().__init__(image_shape)\n"
+    path = plugin(
+        "sized",
+        f"from bench import Operator\n\nclass Sized(Operator):\n    {code}"
+        "    def forward(self, x, generator):\n        return x\n",
+    )
+    assert specify(path, "mean", "photos", preset="paper").operator[0].params == {}
+
+
 def test_the_paper_preset_is_the_papers():
     """Width 64 on 96x96, Adam at 2e-3, batch 32, 35 epochs, MSE, constant rate (section III)."""
     recipe = PRESETS["paper"].recipe
@@ -165,8 +177,16 @@ def test_the_fingerprint_covers_the_recipe(field):
     """Every value of the recipe counts."""
     words = {"optimizer": "adamw", "schedule": "cosine", "loss": "l1", "precision": "bfloat16"}
     other = {int: 7, float: 0.5, bool: True}[type(getattr(Recipe(), field))] if field not in words else ""
-    recipe = replace(Recipe(), **{field: words.get(field, other)})
-    assert replace(SPEC, recipe=recipe).fingerprint("", []) != SPEC.fingerprint("", [])
+    plain = Recipe(optimizer="adamw") if field == "weight_decay" else Recipe()
+    recipe = replace(plain, **{field: words.get(field, other)})
+    prints = [replace(SPEC, recipe=r).fingerprint("", []) for r in (plain, recipe)]
+    assert prints[0] != prints[1]
+
+
+def test_weight_decay_without_effect():
+    """Adam has no decoupled weight decay: given one, it would be ignored and yet change the run's name."""
+    with pytest.raises(UsageError, match="adamw only"):
+        Recipe(weight_decay=0.1)
 
 
 def test_a_fingerprint_names_a_folder():
@@ -194,6 +214,18 @@ def test_comments_and_docstrings_do_not_count(tmp_path):
     plain = digest(tmp_path, "class A:\n    x = 1\n")
     assert digest(tmp_path, '"""Doc."""\nclass A:  # why\n    """Doc."""\n\n    x = (1)\n') == plain
     assert digest(tmp_path, "class A:\n    x = 2\n") != plain
+
+
+def test_an_operator_made_of_another_counts_it():
+    """Denoising is the noise operator at one setting: a change of either is another run."""
+    room = Path(registry.operators.find("denoising").path).parent
+    alone = source_digest(room / "denoising.py")
+    noise = (room / "noise.py").read_text(encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        read = Path.read_text
+        changed = lambda path, **how: noise + "\nX = 1\n" if path.name == "noise.py" else read(path, **how)  # noqa: E731
+        patch.setattr(Path, "read_text", changed)
+        assert source_digest(room / "denoising.py") != alone
 
 
 @pytest.mark.parametrize(

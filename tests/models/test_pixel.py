@@ -22,6 +22,15 @@ def score(model, problem) -> float:
     return float(torch.cat([psnr(model.reconstruct(y), x) for y, x in problem.test_batches()]).mean())
 
 
+def test_gate_in_bfloat16(make_problem):
+    """Under autocast the operator keeps its precision: sparse products have no bfloat16 at all."""
+    problem = make_problem("ct:angles=6", train=8, size=12)
+    model = PixelGate(width=4)
+    model.trainer = Trainer(Recipe(epochs=1, batch_size=4, precision="bfloat16"))
+    (epoch,) = model.fit(problem)
+    assert np.isfinite(epoch.loss)
+
+
 def test_ridge_against_numpy(make_problem):
     """Coefficients of a pixel equal NumPy's least squares on the same rows with the ridge appended."""
     problem = make_problem("xor_ctr", train=200, size=4)
