@@ -35,13 +35,13 @@ _HOMES = {
     "Record": "bench.record",
     "run": "bench.runner",
 }
-__all__ = ["Dataset", "Model", "NetworkModel", "Operator", "Record", "leaderboard", "run"]
+__all__ = ["Dataset", "Model", "NetworkModel", "Operator", "Record", "leaderboard", "run", "testing"]
 
 
 def __getattr__(name: str) -> Any:
     """Public names are imported on first use, so that the command line starts without torch."""
-    if name == "leaderboard":
-        return importlib.import_module("bench.leaderboard")
+    if name in ("leaderboard", "testing"):
+        return importlib.import_module(f"bench.{name}")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'bench' has no attribute {name!r}")

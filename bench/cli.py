@@ -116,7 +116,7 @@ def run(
         "weight_decay": weight_decay, "schedule": schedule, "loss": loss, "precision": precision,
         "clip": clip, "ema": ema, "patience": patience, "augment": augment,
     }  # fmt: skip
-    asked = {"preset": preset, "device": device, "changes": changes}
+    asked = {"preset": preset, "device": device, "changes": changes, "baselines": baselines}
     if file or suite:
         if operator or model or (file and suite):
             raise UsageError("give a suite, or --operator and --model, not both")
@@ -133,7 +133,7 @@ def run(
 
     given = {k: v for k, v in asked.items() if v is not None}
     pairs = {"operators": operator, "models": model, "dataset": dataset or "photos", "seeds": seed or [0]}
-    run_pairs({**pairs, "baselines": baselines, **given}, results, force, jobs)
+    run_pairs({**pairs, **given}, results, force, jobs)
 
 
 @app.command("list")

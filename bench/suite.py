@@ -130,6 +130,7 @@ def expand(
     seeds: Sequence[int] | None = None,
     device: str = "auto",
     changes: Mapping[str, Any] | None = None,
+    baselines: bool = True,
 ) -> tuple[list[Run], list[str]]:
     """All runs of a suite, and one message for each optional block that is left out.
 
@@ -148,7 +149,7 @@ def expand(
                 block.models,
                 block.dataset or dataset or suite.dataset,
                 seeds=seeds or block.seeds or suite.seeds,
-                baselines=block.baselines,
+                baselines=baselines and block.baselines,
                 preset=preset or suite.preset,
                 device=device,
                 changes={**block.recipe, **given},

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from safetensors.numpy import load_file
 
+from bench.errors import UsageError
 from bench.leaderboard.samples import decibel, stacked
 from bench.record import Record
 from bench.spec import Component
@@ -51,11 +52,19 @@ def table(layout: "TableLayout", records: Sequence[Record]) -> pd.DataFrame:
     """Rows of the layout; columns ``(title, metric, "measured" or source)``.
 
     Scores are means over the seeds; NaN where there is no run.
+
+    Raises:
+        UsageError: a row's model has been run with several settings: their mean would say nothing.
     """
     cells = {}
     for row in layout.rows:
         for number, column in enumerate(layout.columns):
             found = _matching(records, column.operator, row.model)
+            if len(labels := {record.spec.model.label for record in found}) > 1:
+                raise UsageError(
+                    f"row {row.title!r} of the suite's table could be any of {', '.join(sorted(labels))}; "
+                    "name its model with the parameters"
+                )
             for position, metric in enumerate(METRICS):
                 scores = [record.scores[metric.lower()] for record in found]
                 value = float(np.mean(scores)) if scores else np.nan

@@ -10,7 +10,7 @@ from bench.leaderboard.suite import table, write
 from bench.problem import build_operator
 from bench.spec import Component, parse_chain
 from bench.suite import Suite, expand, load, names
-from bench.sweep import sweep
+from bench.sweep import plan, sweep
 
 SMALL = """
 title = "Small"
@@ -146,6 +146,23 @@ def test_bad_files(tmp_path, text, reason):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=reason):
         load(str(path))
+
+
+def test_no_baselines(small):
+    """--no-baselines holds for a suite too."""
+    runs, _ = expand(load(small), baselines=False)
+    assert {run.spec.model.name for run in runs} == {"unet"}
+
+
+def test_a_table_does_not_average_different_models(small, tmp_path):
+    """A row that could be either of two widths is refused, not their mean shown."""
+    suite = load(small)
+    runs = plan(
+        ["denoising"], ["unet:width=4", "unet:width=5"], suite.dataset, baselines=False, changes={"epochs": 1}
+    )
+    records = [record for _, record in sweep(runs, tmp_path)]
+    with pytest.raises(UsageError, match="could be any of unet:width=4, unet:width=5"):
+        table(suite.table, records)
 
 
 def test_unknown_suite():
