@@ -62,9 +62,11 @@ def problem_of(operator: str, dataset: str, seed: int) -> tuple[Problem, str]:
 def certificate(operator: str, dataset: str, seed: int) -> dict[str, Any]:
     """What ``bench describe`` measures, once for all models; nothing where it would take many seconds."""
     problem = load_problem(operator, dataset, seed, "cpu")
+    x, generator = problem.images.test[:IMAGES].float() / 255, torch.Generator().manual_seed(0)
     try:
+        problem.operator.measure(x[:1], generator)  # what is made once does not count
         started = time.perf_counter()
-        problem.operator.measure(problem.images.test[:IMAGES].float() / 255, torch.Generator().manual_seed(0))
+        problem.operator.measure(x, generator)
         if time.perf_counter() - started > 0.1:
             return {}
         return {"certificate": certify(problem).to_json()}

@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -125,15 +126,19 @@ def load(path: Path, state: State, fingerprint: str) -> None:
         with safe_open(path, "pt") as file:
             content = json.loads(file.metadata()["state"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        if content["fingerprint"] != fingerprint:
+            raise CheckpointError(
+                f"the checkpoint {path} belongs to run {content['fingerprint']}, not to {fingerprint}; "
+                "delete it, or use --force, to train from the start"
+            )
+        _take_over(state, content, tensors)
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise CheckpointError(
             f"the checkpoint {path} is damaged ({error}); delete it, or use --force, to train from the start"
         ) from error
-    if content["fingerprint"] != fingerprint:
-        raise CheckpointError(
-            f"the checkpoint {path} belongs to run {content['fingerprint']}, not to {fingerprint}; "
-            "delete it, or use --force, to train from the start"
-        )
+
+
+def _take_over(state: State, content: dict[str, Any], tensors: Tensors) -> None:
     device = next(iter(state.best.values())).device
     state.module.load_state_dict(_part(tensors, "module"))
     state.best = {k: v.to(device) for k, v in _part(tensors, "best").items()}

@@ -1,5 +1,6 @@
 """The training loop."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -84,7 +85,7 @@ class Trainer:
             epoch = len(state.history) + 1
             loss, seconds = self._epoch(state, problem, epoch)
             with self._averaged(state):
-                quality = self.validate(module, problem)
+                quality = self._converging(self.validate(module, problem), epoch)
                 if quality > max((e.validation_psnr for e in state.history), default=-float("inf")):
                     state.best = copied(module)
             lr, count = float(state.schedule.get_last_lr()[0]), len(problem.train)
@@ -150,7 +151,11 @@ class Trainer:
         return float(total) / done, time.perf_counter() - started
 
     def _step(self, state: State, y: Tensor, x: Tensor) -> Tensor:
-        """One step of the optimiser; a batch too large for the GPU is taken in twice as many pieces."""
+        """One step of the optimiser; a batch too large for the GPU is taken in twice as many pieces.
+
+        The gradient stays that of the batch's mean loss, but batch normalisation sees each piece by itself:
+        the record says how many pieces there were.
+        """
         while True:
             try:
                 loss = self._gradient(state, y, x)
@@ -203,12 +208,21 @@ class Trainer:
         state.module.load_state_dict(own)
 
     def _finite(self, loss: float, epoch: int, step: int) -> float:
-        if loss - loss != 0:
-            raise BenchError(
-                f"the loss became {loss} in epoch {epoch}, by step {step}: training diverged. "
-                f"Try a smaller learning rate than {self.recipe.lr:g} (--lr), or --clip 1."
-            )
+        if not math.isfinite(loss):
+            raise self._diverged(f"the loss became {loss} in epoch {epoch}, by step {step}")
         return loss
+
+    def _converging(self, quality: float, epoch: int) -> float:
+        """The validation PSNR, where every image of it is finite; +inf is an exact reconstruction."""
+        if not quality > -math.inf:
+            raise self._diverged(
+                f"reconstructions of the validation images are not finite after epoch {epoch}"
+            )
+        return quality
+
+    def _diverged(self, what: str) -> BenchError:
+        smaller = f"Try a smaller learning rate than {self.recipe.lr:g} (--lr), or --clip 1."
+        return BenchError(f"{what}: training diverged. {smaller}")
 
 
 def channels_last(module: nn.Module) -> nn.Module:

@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
@@ -172,6 +174,37 @@ def test_divergence_is_named():
     """An infinite loss stops training with the epoch and what to try."""
     with pytest.raises(BenchError, match=r"epoch 1, by step \d+: training diverged. Try"):
         Trainer(Recipe(epochs=3, lr=1e30, batch_size=4, schedule="constant")).train(network(), problem())
+
+
+class Exploding(nn.Module):
+    """Right until its weight has been changed once; then nothing finite comes out of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, y):
+        return y * self.scale if self.training else y / (self.scale == 1)
+
+
+def test_divergence_by_the_last_step():
+    """A network that only its last step spoiled is not passed off with the weights it began with."""
+    with pytest.raises(BenchError, match="images are not finite after epoch 1: training diverged"):
+        Trainer(Recipe(epochs=1, batch_size=40)).train(Exploding(), problem())
+
+
+def test_incomplete_checkpoint(tmp_path):
+    """A checkpoint without all that a state has is refused like a truncated one, and stays."""
+    path = tmp_path / "run.safetensors"
+    Trainer(Recipe(epochs=2, batch_size=8), checkpoint=path, fingerprint="run").train(network(), problem())
+    with safe_open(path, "pt") as file:
+        kept = {k: file.get_tensor(k) for k in file.keys() if k.startswith("best")}  # noqa: SIM118
+        save_file(kept, path, file.metadata())
+    with pytest.raises(CheckpointError, match=r"run.safetensors is damaged"):
+        Trainer(Recipe(epochs=2, batch_size=8), checkpoint=path, fingerprint="run").train(
+            network(), problem()
+        )
+    assert path.exists()
 
 
 def test_damaged_checkpoint(tmp_path):
