@@ -22,7 +22,7 @@ from bench.leaderboard import _strips, export, statistics, text
 from bench.leaderboard._charts import charts, training
 from bench.leaderboard._strips import Strip
 from bench.leaderboard.groups import Entry, Group
-from bench.leaderboard.loading import history
+from bench.leaderboard.loading import Certificate, history
 from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.rows import footnote, place
 from bench.leaderboard.show import flat
@@ -123,22 +123,28 @@ class _Site:
             gallery=self._gallery([(e.label, e.first) for e in group.entries]),
             charts=charts(ranking, self._siblings.get(_test_set(group), ())),
             latex=export.latex([ranking]), leakage=_leakage(group),
-            certificate=self._certificate(group.operator),
+            certificate=self._certificate(group),
         )  # fmt: skip
         for record in group.records:
             self._write_run(record, ranking)
 
-    def _certificate(self, operator: str) -> dict[str, Any]:
-        """What `bench describe` measured of an operator: facts, and the path of its picture."""
-        found = self.board.loaded.certificates.get(operator)
-        if found is None:
+    def _certificate(self, group: Group) -> dict[str, Any]:
+        """What was measured of an operator: facts, on the group's own images if a run measured them there.
+
+        The picture is that of `bench describe`, and so are the facts if no run has them.
+        """
+        described = self.board.loaded.certificates.get(group.operator, Certificate({}, None))
+        measured = [
+            r.data["certificate"] for r in group.records if "summary" in r.data.get("certificate", {})
+        ]
+        facts, picture = flat(measured[0] if measured else described.facts), described.picture
+        if not facts:
             return {}
-        name = f"images/{slug(operator)}-certificate.png"
-        if found.picture:
-            shutil.copyfile(found.picture, self.folder / name)
-        facts = flat(found.facts)
+        name = f"images/{slug(group.operator)}-certificate.png"
+        if picture:
+            shutil.copyfile(picture, self.folder / name)
         sentence = facts.pop("summary", "")
-        return {"facts": facts, "sentence": sentence, "picture": name if found.picture else None}
+        return {"facts": facts, "sentence": sentence, "picture": name if picture else None}
 
     @cached_property
     def _siblings(self) -> dict[Any, list[Group]]:

@@ -139,6 +139,18 @@ def test_an_empty_results_folder_still_has_a_page(results):
     assert "<b>0</b> runs" in page.write(board(results), results / "leaderboard").read_text()
 
 
+def test_a_run_s_own_certificate_is_shown(make, results):
+    """What a run measured on its own images goes before what was described on others."""
+    make("xor_ctr", "unet", data={"certificate": {"summary": "Measured here.", "reach": 1.5}})
+    folder = results / "operators" / "xor_ctr"
+    folder.mkdir(parents=True)
+    (folder / "certificate.json").write_text(json.dumps({"operator": "xor_ctr", "summary": "Elsewhere."}))
+    (path,) = page.write(board(results), results / "leaderboard").parent.glob("problems/*.html")
+    assert "Measured here." in path.read_text()
+    assert "<dt>reach</dt><dd>1.5</dd>" in path.read_text()
+    assert "Elsewhere." not in path.read_text()
+
+
 def test_the_operators_certificate_is_on_its_page(make, results):
     """What `bench describe` stored is shown, a broken file is no harm."""
     make("xor_ctr", "unet")
