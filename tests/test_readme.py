@@ -30,6 +30,13 @@ def test_operator_example(tmp_path, tiny, plugin, model):
     assert record.spec.operator_label == "my_operator:levels=2+noise:sigma=0.05"
 
 
+def test_contract_example(tmp_path, plugin, monkeypatch):
+    """The example operator passes the line that readers are to put into their own tests."""
+    plugin("my_operator", block("class Posterise"))
+    monkeypatch.chdir(tmp_path)
+    exec(block("bench.testing.require"), {"bench": bench})
+
+
 def test_model_example(tmp_path, tiny, plugin):
     """The example model trains."""
     path = plugin("my_model", block("def my_model"))
