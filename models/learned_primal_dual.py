@@ -32,7 +32,7 @@ class LearnedPrimalDual(UnrolledModel):
         Adler & Öktem: Learned primal-dual reconstruction, IEEE TMI 37(6), 2018.
     """
 
-    # Gradients have norms of 0.001 to 0.02: a step that leaves the stable range is cut.
+    # Gradients have norms of 0.001 to 0.02 (ct on photos): what is much larger would leave the stable range.
     recipe = {"clip": 0.01}
 
     def __init__(self, iterations: int = 5, memory: int = 3, width: int = 16):

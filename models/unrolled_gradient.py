@@ -32,7 +32,7 @@ class UnrolledGradient(UnrolledModel):
         Inverse Problems 33(12), 2017.
     """
 
-    # Gradients have norms of 0.001 to 0.02: a step that leaves the stable range is cut.
+    # As in learned_primal_dual.
     recipe = {"clip": 0.01}
 
     def __init__(self, iterations: int = 5, memory: int = 5, width: int = 32):
