@@ -59,6 +59,14 @@ def similarity(image: Tensor, truth: Tensor) -> Tensor:
     return value.flatten(1).mean(1)
 
 
+def capped_psnr(image: Tensor, truth: Tensor) -> Tensor:
+    """:func:`psnr`, at most 100 dB: what settings and epochs are chosen by.
+
+    One exact image (a black window, say) makes the mean of the others' infinite whatever they are.
+    """
+    return psnr(image, truth).clamp_max(100.0)
+
+
 def mean_score(values: Tensor) -> float:
     """Mean of per-image values; ``-inf`` where any is, so that it is never NaN."""
     return -float("inf") if bool((values == -torch.inf).any()) else float(values.mean())

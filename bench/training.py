@@ -17,7 +17,7 @@ from bench import checkpoint
 from bench.checkpoint import Epoch, History, State, copied
 from bench.errors import BenchError, UsageError
 from bench.problem import Problem
-from bench.scoring import psnr, similarity
+from bench.scoring import capped_psnr, similarity
 from bench.spec import Recipe
 from bench.timing import synchronise
 
@@ -97,10 +97,10 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self, module: nn.Module, problem: Problem) -> float:
-        """Mean PSNR over the validation split."""
+        """Mean PSNR over the validation split, exact images at 100 dB."""
         module.eval()
         batches = problem.validation_batches(self.recipe.batch_size)
-        return float(torch.cat([psnr(self.infer(module, y), x) for y, x in batches]).mean())
+        return float(torch.cat([capped_psnr(self.infer(module, y), x) for y, x in batches]).mean())
 
     def infer(self, module: nn.Module, y: Tensor) -> Tensor:
         """The module's output, computed in the recipe's precision, as float32."""
@@ -213,7 +213,7 @@ class Trainer:
         return loss
 
     def _converging(self, quality: float, epoch: int) -> float:
-        """The validation PSNR, where every image of it is finite; +inf is an exact reconstruction."""
+        """The validation PSNR, where every image of it is finite."""
         if not quality > -math.inf:
             raise self._diverged(
                 f"reconstructions of the validation images are not finite after epoch {epoch}"

@@ -10,7 +10,7 @@ from torch import Tensor
 from bench.errors import at_least
 from bench.models._linear import LinearModel, choosing_pairs
 from bench.problem import Problem
-from bench.scoring import psnr
+from bench.scoring import capped_psnr
 from bench.training import History
 
 
@@ -42,7 +42,7 @@ class EarlyStopped(LinearModel):
         self.prepare(problem)
         total = torch.zeros(self.iterations, dtype=torch.float64, device=problem.device)
         for y, x in choosing_pairs(problem):
-            scores = [psnr(image, x).sum() for image in islice(self.iterates(y), self.iterations)]
+            scores = [capped_psnr(image, x).sum() for image in islice(self.iterates(y), self.iterations)]
             total += torch.stack(scores)
         self.chosen = total.argmax() + 1
         return []

@@ -8,7 +8,7 @@ from torch import Tensor
 from bench.errors import at_least
 from bench.models._linear import LinearModel, choosing_pairs
 from bench.problem import Problem
-from bench.scoring import psnr
+from bench.scoring import capped_psnr
 from bench.training import History
 
 #: Weights tried first, by factors of 10; then the best is refined by ever smaller factors.
@@ -85,7 +85,7 @@ class TV(LinearModel):
 
         def score(weight: float) -> float:
             if weight not in scores:
-                scores[weight] = sum(float(psnr(self.minimise(y, weight), x).sum()) for y, x in pairs)
+                scores[weight] = sum(float(capped_psnr(self.minimise(y, weight), x).sum()) for y, x in pairs)
             return scores[weight]
 
         best = max(COARSE, key=score)

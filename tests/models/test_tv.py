@@ -101,3 +101,16 @@ def test_bad_values(bad):
     """Values that mean nothing are refused, naming them."""
     with pytest.raises(ValueError, match="must be at least"):
         TV(**bad)
+
+
+def test_an_exact_image_does_not_choose_the_weight(make_problem):
+    """A black window is exact at every weight, +inf: the weight is chosen by the others all the same.
+
+    With 70 % of the pixels dropped, total variation fills in: far above leaving them black.
+    """
+    problem = make_problem("inpainting", size=16)
+    problem.validation[0] = 0
+    model = TV()
+    model.fit(problem)
+    y, x = next(problem.test_batches())
+    assert psnr(model.reconstruct(y), x).mean() > psnr(y, x).mean() + 5
