@@ -31,7 +31,7 @@ def _summary_row(ranking: Ranking) -> list[str]:
     group = ranking.group
     models = group.of_role("model")
     best = [(e, s) for e, s in zip(group.entries, ranking.standings, strict=True) if s.rank == 1]
-    plain = next((entry for entry in models if entry.label == BASELINE), None)
+    plain = next((entry for entry in models if entry.first.spec.model.label == BASELINE), None)
     return [
         escaped(group.title),
         str(len(models)),
