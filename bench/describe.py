@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.errors import BenchError
+from bench.errors import BenchError, reason
 from bench.operators import Operator
 from bench.operators._chain import Chain
 from bench.operators.noise import Noise
@@ -80,7 +80,7 @@ def certify(problem: Problem) -> Certificate:
         raise
     except Exception as error:
         name = type(problem.operator).__name__
-        raise BenchError(f"{name} cannot be measured: {type(error).__name__}: {error}") from error
+        raise BenchError(f"{name} cannot be measured: {reason(error)}") from error
 
 
 def _certified(problem: Problem) -> Certificate:

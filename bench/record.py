@@ -49,7 +49,8 @@ class Record:
         data: ``digest`` of the images, ``test_digest`` of the test measurements, the numbers of
             images ``train``, ``validation``, ``test``, ``image_shape``, ``measurement_shape``, and
             ``duplicates``: test images with a copy in training (:func:`bench.leakage.duplicates`);
-            ``repeated_ivs``: under ``iv=fresh``, test images whose iv another one has too.
+            ``repeated_ivs``: under ``iv=fresh``, test images whose iv another one has too;
+            ``certificate``: what :func:`bench.describe.certify` measured, or why it could not.
         settings: what the operator settled by itself (a derived key).
         provenance: ``hardware``, versions, commit, time: where the numbers come from.
         schema: version of this form.

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from bench import provenance
-from bench.errors import BenchError, UsageError
+from bench.errors import BenchError, UsageError, reason
 from bench.evaluation import as_picture, evaluate
 from bench.record import Record
 from bench.runner import Run, deterministic
@@ -83,8 +83,9 @@ def restored(record: Record) -> Run:
     try:
         run.restore(weights)
     except (SafetensorError, OSError, RuntimeError, KeyError, AttributeError) as error:
-        text = f"{type(error).__name__}: {error}"
-        raise UsageError(f"the weights of run {record.fingerprint} do not fit its model: {text}") from error
+        raise UsageError(
+            f"the weights of run {record.fingerprint} do not fit its model: {reason(error)}"
+        ) from error
     return run
 
 
