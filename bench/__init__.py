@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from bench.models import Model as Model
     from bench.models import NetworkModel as NetworkModel
     from bench.operators import Operator as Operator
-    from bench.record import Record as Record
-    from bench.runner import run as run
+    from bench.runs.record import Record as Record
+    from bench.runs.runner import run as run
 
 _HOMES = {
     "Operator": "bench.operators",
     "Model": "bench.models",
     "NetworkModel": "bench.models",
     "Dataset": "bench.datasets",
-    "Record": "bench.record",
-    "run": "bench.runner",
+    "Record": "bench.runs.record",
+    "run": "bench.runs.runner",
 }
 __all__ = ["Dataset", "Model", "NetworkModel", "Operator", "Record", "leaderboard", "run", "testing"]
 

@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    from bench.display import errors
+    from bench.console.display import errors
 
     errors.print(f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
     sys.exit(code)
@@ -120,7 +120,7 @@ def run(
     if file or suite:
         if operator or model or (file and suite):
             raise UsageError("give a suite, or --operator and --model, not both")
-        from bench.session import run_suite
+        from bench.console.session import run_suite
 
         run_suite(file or suite or "", {"dataset": dataset, "seeds": seed, **asked}, results, force, jobs)
         return
@@ -129,7 +129,7 @@ def run(
             "give --operator and --model (bench list shows them), as in "
             "bench run --operator xor_ctr --model unet; or --suite"
         )
-    from bench.session import run_pairs
+    from bench.console.session import run_pairs
 
     given = {k: v for k, v in asked.items() if v is not None}
     pairs = {"operators": operator, "models": model, "dataset": dataset or "photos", "seeds": seed or [0]}
@@ -148,7 +148,7 @@ def list_names(
       bench list models
     """
     from bench import registry
-    from bench.display import console, entries_table
+    from bench.console.display import console, entries_table
     from bench.errors import UsageError
 
     kinds = {"operators": registry.operators, "models": registry.models, "datasets": registry.datasets}
@@ -173,7 +173,7 @@ def check(
 
       bench check ./my_operator.py:strength=3
     """
-    from bench.display import checks_table, console
+    from bench.console.display import checks_table, console
     from bench.testing import check as checked
 
     failed = []
@@ -200,10 +200,10 @@ def describe(
 
       bench describe ct:angles=60+noise:sigma=0.02 -d ellipses
     """
-    from bench.assembly import problem_of
-    from bench.depict import store
-    from bench.describe import certify
-    from bench.display import certificate_table, console
+    from bench.console.display import certificate_table, console
+    from bench.describe.certificate import certify
+    from bench.describe.picture import store
+    from bench.runs.assembly import problem_of
 
     with console.status("measuring"):
         problem, label = problem_of(operator, dataset, seed)
@@ -238,7 +238,7 @@ def leaderboard(
 
       bench leaderboard --results leaderboard/published --readme README.md
     """
-    from bench.display import console, errors
+    from bench.console.display import console, errors
     from bench.leaderboard import export
     from bench.leaderboard.publish import publish
     from bench.leaderboard.readme import update
@@ -318,7 +318,7 @@ def verify(
     """
     from bench.leaderboard import find
     from bench.leaderboard.loading import load
-    from bench.replay import verify as verified
+    from bench.runs.verify import verify as verified
 
     record = find.run(load(results), run)
     outcome = verified(record)

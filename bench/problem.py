@@ -11,7 +11,7 @@ from bench import registry
 from bench.datasets import Splits
 from bench.errors import UsageError
 from bench.operators import Operator
-from bench.operators._chain import Chain
+from bench.operators.shared.chain import Chain
 from bench.seeding import stream
 from bench.spec import Component
 

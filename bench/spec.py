@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict
 
+import bench
 from bench.errors import BenchError, UsageError
 from bench.registry import Registry, check_parameters, is_path, without_defaults
 
@@ -291,7 +292,7 @@ def source_digest(path: Path) -> str:
 
 
 def _imported(tree: ast.Module) -> set[str]:
-    """Modules that a file is made of: ``_name``, ``bench.operators.name``, ``bench.models.name``."""
+    """Modules that a file is made of: ``_name``, and all below ``bench.operators`` and ``bench.models``."""
     modules = [n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module]
     modules += [a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names]
     rooms = ("bench.operators.", "bench.models.")
@@ -299,10 +300,12 @@ def _imported(tree: ast.Module) -> set[str]:
 
 
 def _files(module: str, importer: Path) -> set[Path]:
-    """Files that a module may be: beside the file that imports it, in the room that it names."""
-    *rooms, name = module.split(".")
-    folders = [importer.parent, *[importer.parent.parent / room for room in rooms[1:]]]
-    return {path for folder in folders if (path := folder / f"{name}.py").is_file()}
+    """Files that a module may be: beside the file that imports it, or in this package."""
+    first, *rest = module.split(".")
+    candidates = {importer.parent / f"{module.rpartition('.')[2]}.py"}
+    if first == "bench":
+        candidates |= {Path(folder, *rest).with_suffix(".py") for folder in bench.__path__}
+    return {path for path in candidates if path.is_file()}
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

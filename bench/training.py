@@ -16,10 +16,10 @@ from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler,
 from bench import checkpoint
 from bench.checkpoint import Epoch, History, State, copied
 from bench.errors import BenchError, UsageError
+from bench.metrics import capped_psnr, similarity
 from bench.problem import Problem
-from bench.scoring import capped_psnr, similarity
+from bench.runs.timing import synchronise
 from bench.spec import Recipe
-from bench.timing import synchronise
 
 __all__ = ["Epoch", "History", "Progress", "Trainer"]
 

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from bench.leaderboard.loading import scores
 from bench.leaderboard.samples import decibel, picture
-from bench.record import Record
+from bench.runs.record import Record
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from bench.leaderboard._strips import samples
 from bench.leaderboard.groups import Entry, Group
 from bench.leaderboard.samples import decibel, stacked
 from bench.leaderboard.text import interval, number
-from bench.record import Record
+from bench.runs.record import Record
 
 #: Images that are named and shown: those where the two differ most.
 SHOWN = 8
@@ -102,7 +102,7 @@ def picture(duel: Duel) -> Figure:
 
 
 def _made_again(duel: Duel) -> dict[str, Any]:
-    from bench.replay import reconstructions
+    from bench.runs.verify import reconstructions
 
     seed = min(set(duel.first.seeds) & set(duel.second.seeds))
     first, second = (_of_seed(e, seed) for e in (duel.first, duel.second))

@@ -7,7 +7,7 @@ from bench.errors import UsageError
 from bench.leaderboard.groups import Entry, Group
 from bench.leaderboard.loading import Loaded
 from bench.leaderboard.table import Board
-from bench.record import Record
+from bench.runs.record import Record
 
 
 def run(loaded: Loaded, name: str) -> Record:

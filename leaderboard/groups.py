@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.leaderboard.loading import scores
 from bench.leaderboard.statistics import Array, intervals, mean_scores
-from bench.record import Record
+from bench.runs.record import Record
 
 
 @dataclass(frozen=True)

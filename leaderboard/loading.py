@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from bench.errors import BenchError, UsageError
 from bench.leaderboard.statistics import Array, mean_scores
-from bench.record import Record, runs_folder
+from bench.runs.record import Record, runs_folder
 
 SCORES = ("psnr", "ssim")
 ROLES = ("floor", "ceiling", "model")

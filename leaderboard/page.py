@@ -27,7 +27,7 @@ from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.rows import footnote, place
 from bench.leaderboard.show import flat
 from bench.leaderboard.table import COLUMNS, Board
-from bench.record import Record
+from bench.runs.record import Record
 
 #: Problems with pictures on the front page; all others are in its table.
 CARDS = 12

@@ -9,7 +9,7 @@ from bench.leaderboard.groups import Group
 from bench.leaderboard.ranking import NO_BETTER
 from bench.leaderboard.table import Board
 from bench.leaderboard.text import count, interval, number
-from bench.record import Record
+from bench.runs.record import Record
 
 
 def text(board: Board, record: Record) -> str:

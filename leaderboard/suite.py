@@ -11,11 +11,11 @@ from safetensors.numpy import load_file
 
 from bench.errors import UsageError
 from bench.leaderboard.samples import decibel, stacked
-from bench.record import Record
+from bench.runs.record import Record
 from bench.spec import Component
 
 if TYPE_CHECKING:
-    from bench.suite import FigureLayout, Suite, TableLayout
+    from bench.sweeps.suite import FigureLayout, Suite, TableLayout
 
 METRICS = ("PSNR", "SSIM")
 

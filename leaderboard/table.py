@@ -14,7 +14,7 @@ from bench.leaderboard import statistics
 from bench.leaderboard.groups import Group, group
 from bench.leaderboard.loading import Loaded, load, scores
 from bench.leaderboard.ranking import Ranking, rank
-from bench.record import Record
+from bench.runs.record import Record
 
 #: Columns of the table, with what they mean.
 COLUMNS = {

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from bench.operators import Operator
-from bench.operators._aes import to_bytes, to_channels
-from bench.operators._levels import bit_signs
+from bench.operators.shared.cipher import to_bytes, to_channels
+from bench.operators.shared.levels import bit_signs
 from bench.problem import Problem
 
 

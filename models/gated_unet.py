@@ -10,7 +10,7 @@ from bench.models._keystream import reason_unfit, recover
 from bench.models._padding import Padded, smallest
 from bench.models._statistics import histogram, mean_image
 from bench.operators import Operator
-from bench.operators._levels import intensities, log_posterior, pieces
+from bench.operators.shared.levels import intensities, log_posterior, pieces
 from bench.problem import Problem
 
 #: Grey levels per pixel that noisy bytes leave in question: at 1 % noise the likeliest 16 hold all but

@@ -7,7 +7,7 @@ from bench.models import Model
 from bench.models._keystream import Keystream, reason_unfit, recover
 from bench.models._statistics import histogram, mean_image
 from bench.operators import Operator
-from bench.operators._levels import posterior_mean
+from bench.operators.shared.levels import posterior_mean
 from bench.problem import Problem
 from bench.training import History
 

@@ -8,10 +8,10 @@ from skimage.restoration import denoise_nl_means
 from torch import Tensor
 
 from bench.errors import at_least
+from bench.metrics import psnr
 from bench.models import Model
 from bench.operators import Operator
 from bench.problem import Problem
-from bench.scoring import psnr
 from bench.training import History
 
 #: Strengths tried, in units of the noise's deviation.

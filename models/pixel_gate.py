@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from bench.errors import at_least
 from bench.models import NetworkModel, seen_shape
 from bench.operators import Operator
-from bench.operators._levels import bit_signs
+from bench.operators.shared.levels import bit_signs
 from bench.problem import Problem
 
 

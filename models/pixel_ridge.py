@@ -5,12 +5,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from bench.metrics import psnr
 from bench.models import Model
 from bench.models._statistics import mean_image
 from bench.operators import Operator
-from bench.operators._levels import bit_signs
+from bench.operators.shared.levels import bit_signs
 from bench.problem import Problem
-from bench.scoring import psnr
 from bench.training import History
 
 #: Ridge weights that are tried, relative to the features' mean variance; the last leaves the mean.

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from bench.errors import at_least
+from bench.metrics import capped_psnr
 from bench.models._linear import LinearModel, choosing_pairs
 from bench.problem import Problem
-from bench.scoring import capped_psnr
 from bench.training import History
 
 #: Weights tried first, by factors of 10; then the best is refined by ever smaller factors.

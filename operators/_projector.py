@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.operators._beams import Geometry, footprint, interpolation
-from bench.timing import seconds_per_call
+from bench.runs.timing import seconds_per_call
 
 #: Largest memory of a matrix and its transpose; above it, weights are made anew at each application.
 MATRIX_BYTES = 2**30

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.operators import Operator
-from bench.operators._aes import BLOCK, from_bytes, from_channels, secret, to_bytes, to_channels
+from bench.operators.shared.cipher import BLOCK, from_bytes, from_channels, secret, to_bytes, to_channels
 
 
 class XorCbc(Operator):

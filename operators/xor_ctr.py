@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.operators import Operator
-from bench.operators._aes import BLOCK, from_bytes, from_channels, secret, to_bytes, to_channels
-from bench.operators._levels import posterior_mean
+from bench.operators.shared.cipher import BLOCK, from_bytes, from_channels, secret, to_bytes, to_channels
+from bench.operators.shared.levels import posterior_mean
 
 
 class XorCtr(Operator):

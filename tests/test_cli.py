@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from bench import cli, registry
-from bench.record import read_all
+from bench.runs.record import read_all
 from bench.spec import RunSpec
 
 IDENTITY = """

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from bench import registry
 from bench.datasets import Splits
 from bench.errors import BenchError, UsageError
-from bench.evaluation import evaluate
 from bench.models.mean import Mean
 from bench.operators import Operator
-from bench.operators._chain import Chain
+from bench.operators.shared.chain import Chain
 from bench.problem import CHUNK, Problem, build_operator, check_size
+from bench.runs.evaluation import evaluate
 from bench.spec import parse_chain
 
 

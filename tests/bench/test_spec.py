@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from bench import registry
 from bench.errors import UsageError
+from bench.runs.request import specify
 from bench.spec import PRESETS, Component, Recipe, RunSpec, override, parse_chain, source_digest
-from bench.specify import specify
 
 names = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 values = st.one_of(
@@ -242,12 +242,13 @@ def test_helpers_that_import_each_other(tmp_path):
     assert digest(tmp_path, "import _a", _a="import _b", _b="import _a")
 
 
-def test_private_helpers_of_other_rooms_count(tmp_path):
-    """A model that computes with an operator's private helper changes when that helper does."""
+def test_helpers_of_other_rooms_count(tmp_path, monkeypatch):
+    """A model that computes with an operator's helper changes when that helper does."""
+    monkeypatch.setattr("bench.__path__", [str(tmp_path)])
     for room in ("models", "operators"):
         (tmp_path / room).mkdir()
-    helper = tmp_path / "operators" / "_help.py"
+    helper = tmp_path / "operators" / "help.py"
     helper.write_text("f = 1")
-    before = digest(tmp_path / "models", "from bench.operators._help import f")
+    before = digest(tmp_path / "models", "from bench.operators.help import f")
     helper.write_text("f = 2")
-    assert digest(tmp_path / "models", "from bench.operators._help import f") != before
+    assert digest(tmp_path / "models", "from bench.operators.help import f") != before

@@ -13,7 +13,7 @@ from skimage.transform import iradon, radon
 
 from bench.operators._projector import Projector
 from bench.operators.ct import CT
-from bench.timing import synchronise
+from bench.runs.timing import synchronise
 
 SIZE, ANGLES, BATCH = 96, 60, 32
 GENERATOR = torch.Generator().manual_seed(0)

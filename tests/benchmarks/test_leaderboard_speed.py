@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 
 from bench.leaderboard import page
 from bench.leaderboard.table import board
-from bench.record import Record
+from bench.runs.record import Record
 from bench.spec import Component, Recipe, RunSpec
 
 OPERATORS, DATASETS, MODELS, SEEDS, IMAGES = 20, 5, 10, 5, 1000

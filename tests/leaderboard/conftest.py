@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 
-from bench.record import Record, writing
+from bench.runs.record import Record, writing
 from bench.spec import Component, Recipe, RunSpec, parse_chain
 
 Make = Callable[..., Record]

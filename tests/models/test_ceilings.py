@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.sweep import plan
+from bench.sweeps.plan import plan
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,14 @@ import torch
 from scipy.sparse.linalg import lsqr
 
 from bench.datasets import Splits
+from bench.metrics import psnr
 from bench.models._linear import System
 from bench.models.cgls import CGLS
 from bench.models.landweber import Landweber
-from bench.operators._chain import Chain
 from bench.operators.ct import CT
 from bench.operators.noise import Noise
+from bench.operators.shared.chain import Chain
 from bench.problem import Problem
-from bench.scoring import psnr
 
 CPU = torch.device("cpu")
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from bench.metrics import psnr
 from bench.models._keystream import recover
 from bench.models.gated_unet import GatedUNet
 from bench.models.known_plaintext import KnownPlaintext
 from bench.models.mean import Mean
 from bench.models.posterior_mean import PosteriorMean
-from bench.scoring import psnr
 from bench.spec import Recipe
 from bench.training import Trainer
 

@@ -12,9 +12,9 @@ from bench.errors import UsageError
 from bench.models import NetworkModel
 from bench.models._padding import Padded
 from bench.models.coord_unet import coordinates
-from bench.runner import Run
+from bench.runs.request import specify
+from bench.runs.runner import Run
 from bench.spec import Component
-from bench.specify import specify
 
 NETWORKS = [
     "unet:width=4", "attention_unet:width=4", "residual_unet:width=4", "unet_plus_plus:width=4",

@@ -7,14 +7,14 @@ from skimage import data
 from skimage.restoration import denoise_nl_means
 
 from bench.datasets import Splits
+from bench.metrics import psnr
 from bench.models.nlm import NLM
 from bench.operators import Operator
-from bench.operators._chain import Chain
 from bench.operators.ct import CT
 from bench.operators.denoising import Denoising
 from bench.operators.noise import Noise
+from bench.operators.shared.chain import Chain
 from bench.problem import Problem
-from bench.scoring import psnr
 
 
 def problem_of(operator: Operator) -> Problem:

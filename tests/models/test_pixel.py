@@ -5,15 +5,15 @@ import pytest
 import torch
 
 from bench.errors import MismatchError, UsageError
+from bench.metrics import psnr
 from bench.models.gated_unet import GatedUNet
 from bench.models.mean import Mean
 from bench.models.pixel_gate import PixelGate
 from bench.models.pixel_ridge import WEIGHTS, PixelRidge, _solve, seen
 from bench.problem import build_operator
-from bench.runner import Run
-from bench.scoring import psnr
+from bench.runs.request import specify
+from bench.runs.runner import Run
 from bench.spec import Recipe, parse_chain
-from bench.specify import specify
 from bench.training import Trainer
 
 

@@ -7,13 +7,13 @@ from skimage import data
 from skimage.restoration import denoise_tv_chambolle
 
 from bench.datasets import Splits
+from bench.metrics import psnr
 from bench.models._linear import System
 from bench.models.tv import TV, gradient, gradient_adjoint
 from bench.operators import Operator
 from bench.operators.ct import CT
 from bench.operators.denoising import Denoising
 from bench.problem import Problem
-from bench.scoring import psnr
 
 CPU = torch.device("cpu")
 

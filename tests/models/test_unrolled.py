@@ -5,6 +5,7 @@ import torch
 
 from bench import registry
 from bench.datasets import Splits
+from bench.metrics import psnr
 from bench.models._unrolled import Unrolled, Update
 from bench.models.learned_primal_dual import LearnedPrimalDual, PrimalDual
 from bench.models.unet import UNet
@@ -12,7 +13,6 @@ from bench.models.unrolled_gradient import GradientDescent, UnrolledGradient
 from bench.operators import Operator
 from bench.operators.ct import CT
 from bench.problem import Problem, build_operator
-from bench.scoring import psnr
 from bench.spec import Recipe, parse_chain
 from bench.training import Trainer
 

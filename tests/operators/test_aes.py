@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.operators._aes import from_channels, secret, to_bytes
+from bench.operators.shared.cipher import from_channels, secret, to_bytes
 from bench.operators.xor_cbc import XorCbc
 from bench.operators.xor_ctr import XorCtr
 

@@ -1,0 +1,105 @@
+"""Runs as a person at the command line sees them: announced, with progress, then tables and paths."""
+
+from concurrent.futures import BrokenExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.markdown import Markdown
+
+from bench.console.display import announce, console, results_table, training_bar
+from bench.errors import BenchError, Interrupted
+from bench.runs.record import Record
+
+if TYPE_CHECKING:
+    from bench.runs.runner import Run
+
+
+def run_pairs(settings: dict[str, Any], results: Path, force: bool, jobs: int) -> None:
+    """Carry out what :func:`bench.sweeps.plan.plan` makes of ``settings``.
+
+    Raises:
+        BenchError: a run failed; all the others are recorded.
+        Interrupted: Ctrl-C.
+    """
+    with console.status("loading"):
+        from bench.sweeps.plan import plan
+
+        runs = plan(**settings)
+    _finish(_carry_out(runs, results, force, jobs))
+
+
+def run_suite(name: str, settings: dict[str, Any], results: Path, force: bool, jobs: int) -> None:
+    """Carry out a suite, and write the table and figures that it asks for.
+
+    Raises:
+        BenchError: a run failed; all the others are recorded.
+        Interrupted: Ctrl-C.
+    """
+    with console.status("loading"):
+        from bench.leaderboard.suite import write
+        from bench.runs.request import specified_dataset
+        from bench.sweeps.suite import expand, load
+
+        suite = load(name)
+        runs, left_out = expand(suite, **settings)
+    console.print(suite.title, style="bold", markup=False)
+    for message in left_out:
+        console.print(message, style="yellow", markup=False)
+    records = _carry_out(runs, results, force, jobs)
+    dataset = specified_dataset(settings["dataset"] or suite.dataset, settings["preset"] or suite.preset)
+    for path in write(suite, dataset.label, records, results / "suites" / Path(name).stem):
+        console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+        if path.suffix == ".md":
+            console.print(Markdown(path.read_text(encoding="utf-8")))
+    _finish(records)
+
+
+def _carry_out(runs: list["Run"], results: Path, force: bool, jobs: int) -> list[Record]:
+    """Announce runs, carry them out with progress, and show what came of them."""
+    import torch
+
+    from bench.runs.provenance import hardware
+    from bench.sweeps.plan import sweep, workers
+
+    announce(runs, results, hardware(torch.device(runs[0].spec.device)))
+    done = 0 if force else sum(run.recorded(results) is not None for run in runs)
+    if done:
+        console.print(f"{done} of {len(runs)} runs are already recorded (--force runs them again)")
+    records = []
+    try:
+        with training_bar() as bar, workers(jobs) as executor:
+            for _, record in sweep(runs, results, force=force, report=bar.step, executor=executor):
+                records.append(record)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"interrupted. {len(records)} of {len(runs)} runs are recorded; the same command goes on "
+            "from the last finished epoch."
+        ) from None
+    except BrokenExecutor:
+        raise BenchError(
+            f"a process was killed, for want of memory perhaps. {len(records)} of {len(runs)} runs are "
+            "recorded; the same command with --jobs 1 does the others one at a time."
+        ) from None
+    _show(records)
+    return records
+
+
+def _show(records: list[Record]) -> None:
+    """A table for each operator and dataset, then where the records lie."""
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(f"{record.spec.operator_label} on {record.spec.dataset.label}", []).append(record)
+    for title, group in groups.items():
+        console.print()
+        console.print(results_table(title, group))
+    console.print()
+    for record in records:
+        console.print(f"{record.folder}", highlight=False, soft_wrap=True)
+
+
+def _finish(records: list[Record]) -> None:
+    """Exit with code 1 if a run failed, saying which and why."""
+    failed = [record for record in records if record.status == "failed"]
+    if failed:
+        lines = [f"{r.spec.operator_label}, {r.spec.model.label}: {r.error}" for r in failed]
+        raise BenchError(f"{len(failed)} of {len(records)} runs failed\n" + "\n".join(lines))

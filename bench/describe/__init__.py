@@ -1,0 +1,1 @@
+"""What an operator is like, measured: ``bench describe``."""

@@ -1,0 +1,96 @@
+"""Images, problems and models from their text forms, kept for the runs that share them."""
+
+import time
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+from bench import registry
+from bench.datasets import Splits
+from bench.describe.certificate import IMAGES, certify
+from bench.errors import BenchError, UsageError, reason
+from bench.models import FunctionModel, Model
+from bench.problem import Problem, build_operator, check_size
+from bench.runs.leakage import duplicates
+from bench.spec import Component, parse_chain
+
+
+@lru_cache(maxsize=1)
+def load_images(dataset: str) -> tuple[Splits, str]:
+    """The splits of a dataset, and the SHA-256 of their content; the last dataset is kept."""
+    component = Component.parse(dataset).checked(registry.datasets)
+    splits: Splits = component.build(registry.datasets).load()
+    if not len(splits.train) or not len(splits.test):
+        raise UsageError(
+            f"{dataset} has {len(splits.train)} training and {len(splits.test)} test images; "
+            "at least one of each is needed"
+        )
+    check_size(splits.image_shape, 11, "SSIM's 11x11 window")
+    splits = splits.with_validation()
+    return splits, splits.digest()
+
+
+@lru_cache(maxsize=1)
+def duplicates_in(dataset: str) -> dict[str, Any]:
+    """Test images of a dataset that have a copy among its training images."""
+    images, _ = load_images(dataset)
+    return duplicates(images.train, images.test)
+
+
+@lru_cache(maxsize=2)
+def load_problem(operator: str, dataset: str, seed: int, device: str) -> Problem:
+    """A problem from its text form; the last two are kept, so that models share one operator."""
+    images, _ = load_images(dataset)
+    chain = [part.checked(registry.operators) for part in parse_chain(operator)]
+    return Problem(build_operator(chain, images.image_shape, seed), images, seed, torch.device(device))
+
+
+def problem_of(operator: str, dataset: str, seed: int) -> tuple[Problem, str]:
+    """A problem on the CPU from text forms, and the operator as tables show it.
+
+    Raises:
+        UsageError: unknown names or parameters, or images that cannot be used.
+    """
+    chain = [part.checked(registry.operators) for part in parse_chain(operator)]
+    text = "+".join(map(str, chain))
+    problem = load_problem(text, str(Component.parse(dataset).checked(registry.datasets)), seed, "cpu")
+    return problem, "+".join(part.label for part in chain)
+
+
+@lru_cache(maxsize=4)
+def certificate(operator: str, dataset: str, seed: int) -> dict[str, Any]:
+    """What ``bench describe`` measures, once for all models; nothing where it would take many seconds."""
+    problem = load_problem(operator, dataset, seed, "cpu")
+    x, generator = problem.images.test[:IMAGES].float() / 255, torch.Generator().manual_seed(0)
+    try:
+        problem.operator.measure(x[:1], generator)  # what is made once does not count
+        started = time.perf_counter()
+        problem.operator.measure(x, generator)
+        if time.perf_counter() - started > 0.1:
+            return {}
+        return {"certificate": certify(problem).to_json()}
+    except Exception as error:
+        return {"certificate": {"error": reason(error)}}
+
+
+def build_model(component: Component, seed: int) -> Model:
+    """The model that a component names, a plain function too, not yet fitted."""
+    thing = registry.models.load(component.name)
+    if isinstance(thing, type):
+        model: Model = component.build(registry.models, seed=seed)
+        return model
+    return FunctionModel(thing, **component.params)
+
+
+def fitting_operators(model: Model, image_shape: tuple[int, ...]) -> str:
+    """Which registered operators a model works with, in a sentence."""
+    names = []
+    for name in registry.operators.entries():
+        try:
+            operator = build_operator([Component(name)], image_shape, 0)
+        except (BenchError, NotImplementedError):
+            continue
+        if not model.fits(operator):
+            names.append(name)
+    return f"It works with: {', '.join(names)}." if names else "No registered operator has it."

@@ -1,0 +1,75 @@
+"""A fitted model on the test split: scores per image, and pictures of the first images."""
+
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from pathlib import Path
+
+import pandas as pd
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from bench.errors import BenchError
+from bench.metrics import psnr, ssim
+from bench.models import Model
+from bench.problem import Problem
+from bench.training import Progress
+
+#: Test images whose measurement, reconstruction and truth are kept as pictures.
+SAMPLES = 8
+
+
+def evaluate(
+    model: Model, problem: Problem, report: Callable[[Progress], None] = lambda progress: None
+) -> tuple[pd.DataFrame, str, dict[str, Tensor]]:
+    """Scores of every test image, the SHA-256 of the measurements, and the first images as tensors.
+
+    Args:
+        model: fitted.
+        problem: what it was fitted to.
+        report: called after every 64 images.
+
+    Raises:
+        BenchError: the model returned something else than one image per measurement.
+    """
+    sha = sha256()
+    rows: list[Tensor] = []
+    kept: list[tuple[Tensor, Tensor, Tensor]] = []
+    done, count = 0, len(problem.images.test)
+    for y, x in problem.test_batches():
+        sha.update(y.cpu().contiguous().numpy().data)
+        image = model.reconstruct(y)
+        if not isinstance(image, Tensor) or image.shape != x.shape:
+            what = f"{tuple(image.shape)}" if isinstance(image, Tensor) else f"a {type(image).__name__}"
+            raise BenchError(f"{type(model).__name__} returned {what}, not images {tuple(x.shape)}")
+        rows.append(torch.stack([psnr(image, x), ssim(image, x)], 1).cpu())
+        if done < SAMPLES:
+            kept.append((y[:SAMPLES].cpu(), image[:SAMPLES].cpu(), x[:SAMPLES].cpu()))
+        done += len(x)
+        report(Progress(done, count, stage="scoring"))
+    scores = pd.DataFrame(torch.cat(rows).numpy(), columns=["psnr", "ssim"])
+    y, image, x = (torch.cat(parts)[:SAMPLES] for parts in zip(*kept, strict=True))
+    return scores, sha.hexdigest(), {"measurement": y, "reconstruction": image, "truth": x}
+
+
+def save_samples(samples: Mapping[str, Tensor], scores: pd.DataFrame, title: str, folder: Path) -> None:
+    """``samples.safetensors`` (uint8) and ``samples.png``: measurement, reconstruction, truth."""
+    from bench.leaderboard.samples import sheet
+
+    pictures = {k: as_picture(v, stretch=k == "measurement") for k, v in samples.items()}
+    save_file(pictures, folder / "samples.safetensors")
+    truth, reconstruction, measurement = (
+        pictures[k].numpy() for k in ("truth", "reconstruction", "measurement")
+    )
+    figure = sheet(truth, reconstruction, measurement, title, scores["psnr"].to_list()[: len(truth)])
+    figure.savefig(folder / "samples.png", dpi=120)
+
+
+def as_picture(values: Tensor, stretch: bool) -> Tensor:
+    """Up to three channels as grey levels 0..255; ``stretch`` maps values outside [0, 1] into it."""
+    values = values if values.dim() == 4 else values.flatten(1)[:, None, None, :]
+    values = values[:, : 3 if values.shape[1] >= 3 else 1].nan_to_num(0, 1, 0)
+    low, high = values.min(), values.max()
+    if stretch and (low < 0 or high > 1):
+        values = (values - low) / (high - low).clamp_min(1e-12)
+    return (values.clamp(0, 1) * 255).round().to(torch.uint8).contiguous()

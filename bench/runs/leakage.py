@@ -1,0 +1,132 @@
+"""Images that are in the training and in the test split: exact copies and near duplicates."""
+
+import hashlib
+import math
+from collections import Counter
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bench.problem import CHUNK as CHUNK_OF_TEST
+from bench.problem import Problem
+from bench.seeding import stream
+
+#: Two hashes of 64 bits are close if at most this many bits differ.
+CLOSE = 8
+#: Close images are near duplicates if the correlation of their 16x16 thumbnails is at least this.
+SAME = 0.98
+#: Thumbnails with less deviation than this, in grey levels, show nothing that could be recognised.
+FLAT = 4.0
+#: Images handled at a time.
+CHUNK = 2048
+
+
+def duplicates(train: Tensor, test: Tensor) -> dict[str, Any]:
+    """How many test images have a duplicate among the training images.
+
+    An exact duplicate has the same pixels. A near duplicate has a close perceptual hash
+    (:func:`perceptual_hash`), and 16x16 grey thumbnails that correlate at 0.98 or more: the same
+    picture compressed again, a little brighter or with some noise.
+
+    Args:
+        train: ``(N, C, H, W)`` uint8.
+        test: ``(M, C, H, W)`` uint8.
+
+    Returns:
+        ``exact`` and ``near``: numbers of test images, those with an exact one not counted again;
+        ``pairs``: the first ten such pairs of numbers (test image, training image).
+    """
+    exact = _exact(train, test)
+    near = {t: n for t, n in _near(train, test).items() if t not in exact}
+    pairs = sorted((exact | near).items())[:10]
+    return {"exact": len(exact), "near": len(near), "pairs": [list(pair) for pair in pairs]}
+
+
+def repeated_ivs(problem: Problem) -> int | None:
+    """Number of test images whose iv another test image has too, under ``xor_ctr:iv=fresh``; else None.
+
+    The keystream of each image is ``bytes(x) XOR ciphertext``; equal ones come from equal ivs.
+    """
+    from bench.operators.shared.cipher import from_channels, to_bytes
+    from bench.operators.xor_ctr import XorCtr
+
+    first = getattr(problem.operator, "parts", [problem.operator])[0]
+    if not isinstance(first, XorCtr) or first.iv is not None:
+        return None
+    seen: Counter[bytes] = Counter()
+    for number, images in enumerate(problem.images.test.split(CHUNK_OF_TEST)):
+        x = images.float() / 255
+        y = first.forward(x, stream("cpu", problem.seed, "test", number))
+        keystreams = from_channels(y) ^ to_bytes(x)
+        seen.update(row.numpy().tobytes() for row in keystreams.flatten(1).contiguous())
+    return sum(count for count in seen.values() if count > 1)
+
+
+def perceptual_hash(images: Tensor) -> Tensor:
+    """The 64 bits of pHash: signs, about their median, of the 8x8 lowest DCT coefficients at 32x32.
+
+    Args:
+        images: ``(N, C, H, W)`` uint8.
+
+    Returns:
+        ``(N, 64)`` bool.
+
+    Reference:
+        Zauner: Implementation and benchmarking of perceptual image hash functions, 2010.
+    """
+    grey = _thumbnails(images, 32)
+    basis = _dct_basis(32)[:8]
+    low = (basis @ grey @ basis.T).flatten(1)
+    return low > low.median(1, keepdim=True).values
+
+
+def _exact(train: Tensor, test: Tensor) -> dict[int, int]:
+    """A training image with the same pixels for each test image that has one."""
+    known = {_digest(image): number for number, image in enumerate(train)}
+    found = ((number, known.get(_digest(image))) for number, image in enumerate(test))
+    return {number: match for number, match in found if match is not None}
+
+
+def _digest(image: Tensor) -> bytes:
+    return hashlib.blake2b(image.contiguous().numpy().data, digest_size=16).digest()
+
+
+def _near(train: Tensor, test: Tensor) -> dict[int, int]:
+    train_bits, test_bits = _signs(train), _signs(test)
+    train_small, test_small = _profiles(train), _profiles(test)
+    found: dict[int, int] = {}
+    for start in range(0, len(test), CHUNK):
+        for other in range(0, len(train), CHUNK):
+            agreeing = test_bits[start : start + CHUNK] @ train_bits[other : other + CHUNK].T
+            i, j = torch.nonzero(agreeing >= 64 - 2 * CLOSE, as_tuple=True)
+            i, j = i + start, j + other
+            alike = (test_small[i] * train_small[j]).sum(1) >= SAME
+            for t, n in zip(i[alike].tolist(), j[alike].tolist(), strict=True):
+                found.setdefault(t, n)
+    return found
+
+
+def _signs(images: Tensor) -> Tensor:
+    """Hashes as -1 and 1: their product is 64 minus twice the number of bits that differ."""
+    return torch.cat([perceptual_hash(part).float() * 2 - 1 for part in images.split(CHUNK)])
+
+
+def _profiles(images: Tensor) -> Tensor:
+    """Thumbnails of mean 0 and norm 1, ``(N, 256)``: their product is their correlation; flat ones are 0."""
+    small = torch.cat([_thumbnails(part, 16).flatten(1) for part in images.split(CHUNK)])
+    small = small - small.mean(1, keepdim=True)
+    unit = small / small.norm(dim=1, keepdim=True).clamp_min(1e-6)
+    return torch.where(small.std(1, keepdim=True) >= FLAT, unit, 0)
+
+
+def _thumbnails(images: Tensor, size: int) -> Tensor:
+    """Grey images ``(N, size, size)`` in grey levels, each pixel the mean of its area."""
+    return F.adaptive_avg_pool2d(images.float().mean(1, keepdim=True), size)[:, 0]
+
+
+def _dct_basis(size: int) -> Tensor:
+    """Rows are the cosines of the DCT-II, without scale: signs about the median need none."""
+    k = torch.arange(size, dtype=torch.float32)
+    return torch.cos(math.pi * (2 * k[None] + 1) * k[:, None] / (2 * size))

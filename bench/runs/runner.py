@@ -1,0 +1,267 @@
+"""One run, from spec to record."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from safetensors.torch import load_file, save_file
+
+from bench import registry
+from bench.datasets import Splits
+from bench.errors import BenchError, CheckpointError, MismatchError, UsageError, reason
+from bench.metrics import mean_score
+from bench.models import Model, NetworkModel
+from bench.problem import Problem
+from bench.runs import provenance, timing
+from bench.runs.assembly import (
+    build_model,
+    certificate,
+    duplicates_in,
+    fitting_operators,
+    load_images,
+    load_problem,
+)
+from bench.runs.evaluation import evaluate, save_samples
+from bench.runs.leakage import repeated_ivs
+from bench.runs.record import Record, clear, runs_folder, writing
+from bench.runs.request import specify
+from bench.spec import Recipe, RunSpec
+from bench.training import History, Progress, Trainer
+
+
+def run(
+    operator: str,
+    model: str,
+    dataset: str = "photos",
+    *,
+    preset: str = "quick",
+    seed: int = 0,
+    device: str = "auto",
+    results: str | Path = "results",
+    force: bool = False,
+    report: Callable[[Progress], None] | None = None,
+    **recipe: Any,
+) -> Record:
+    """Run one model on one operator and return its record; a run already recorded is not repeated.
+
+    Args:
+        operator: ``name:key=value``, chains as ``a+b``, or the path of a ``.py`` file.
+        model: ``name:key=value`` or the path of a ``.py`` file.
+        dataset: ``name:key=value`` or the path of a ``.py`` file.
+        preset: ``quick`` or ``paper``.
+        seed: seed of everything random.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        results: folder of the records.
+        force: run again what has a record.
+        report: called after every training step.
+        **recipe: values of :class:`bench.spec.Recipe`: ``epochs``, ``batch_size``, ``lr``, ...
+
+    Returns:
+        The record; ``record.scores["psnr"]`` is the mean PSNR over the test images in dB.
+
+    Raises:
+        UsageError: what was asked for cannot work as asked.
+
+    Example:
+        >>> record = bench.run("xor_ctr+noise:sigma=0.01", "unet", epochs=2)  # doctest: +SKIP
+    """
+    spec = specify(operator, model, dataset, preset=preset, seed=seed, device=device, changes=recipe)
+    return Run(spec).execute(Path(results), force=force, report=report or (lambda progress: None))
+
+
+@dataclass
+class Run:
+    """A spec, and what it stands for: images, problem and model.
+
+    Attributes:
+        spec: what is run.
+    """
+
+    spec: RunSpec
+
+    @property
+    def images(self) -> Splits:
+        """The dataset's splits."""
+        return load_images(str(self.spec.dataset))[0]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model works."""
+        return torch.device(self.spec.device)
+
+    @property
+    def problem(self) -> Problem:
+        """Dataset and operator together, on the spec's device.
+
+        Raises:
+            UsageError: the operator refuses its parameters.
+            BenchError: the operator's own code fails.
+        """
+        spec = self.spec
+        return load_problem("+".join(map(str, spec.operator)), str(spec.dataset), spec.seed, spec.device)
+
+    @cached_property
+    def model(self) -> Model:
+        """The model, not yet fitted.
+
+        Raises:
+            MismatchError: model and operator do not fit together.
+        """
+        model = build_model(self.spec.model, self.spec.seed)
+        if reason := model.fits(self.problem.operator):
+            raise MismatchError(
+                f"{self.spec.model.label} does not work with {self.spec.operator_label}: {reason}. "
+                f"{fitting_operators(model, self.problem.image_shape)}"
+            )
+        return model
+
+    def buildable(self) -> bool:
+        """Whether operator and model can be built; if not, their own code fails: :meth:`execute` records it.
+
+        Raises:
+            UsageError: the spec cannot work as it stands.
+        """
+        try:
+            self.model  # noqa: B018 - building the model checks that it fits the operator
+        except UsageError:
+            raise
+        except Exception:
+            return False
+        return True
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Name of the run's folder; the same for all that gives the same scores."""
+        _, digest = load_images(str(self.spec.dataset))
+        sources = [part.source(registry.operators) for part in self.spec.operator]
+        sources.append(self.spec.model.source(registry.models))
+        return self.spec.fingerprint(digest, sources)
+
+    def recorded(self, results: Path) -> Record | None:
+        """The successful record of this run, if there is one."""
+        try:
+            record = Record.read(runs_folder(results) / self.fingerprint)
+        except BenchError:
+            return None
+        return record if record.status == "ok" else None
+
+    def execute(
+        self, results: Path, force: bool = False, report: Callable[[Progress], None] = lambda progress: None
+    ) -> Record:
+        """Fit, reconstruct the test images, score, time, and write the record.
+
+        A model or operator that raises gives a record of status ``failed``, which does not take the
+        place of a successful one.
+
+        Raises:
+            UsageError: the spec cannot work as it stands; nothing is recorded.
+        """
+        if not force and (record := self.recorded(results)):
+            return record
+        self.buildable()
+        checkpoint = results / "checkpoints" / f"{self.fingerprint}.safetensors"
+        if force:
+            checkpoint.unlink(missing_ok=True)
+        keep = False
+        with writing(results, self.fingerprint) as folder:
+            try:
+                with deterministic(self.device):
+                    record = self._complete(folder, checkpoint, report)
+            except Exception as error:
+                record = self._draft(status="failed", error=reason(error))
+                keep = isinstance(error, CheckpointError)
+                clear(folder)
+            if record.status == "failed" and self.recorded(results):
+                record = replace(record, error=f"{record.error} (its earlier record is kept)")
+            else:
+                (folder / "record.json").write_text(record.to_json(), encoding="utf-8")
+        if not keep:
+            checkpoint.unlink(missing_ok=True)
+        return replace(record, folder=runs_folder(results) / self.fingerprint)
+
+    def _complete(self, folder: Path, checkpoint: Path, report: Callable[[Progress], None]) -> Record:
+        model, device, started = self.model, self.device, time.perf_counter()
+        if isinstance(model, NetworkModel):
+            recipe = self.spec.recipe or Recipe()
+            model.trainer = Trainer(recipe, report, checkpoint, self.fingerprint)
+        timing.reset_peak_memory(device)
+        torch.manual_seed(self.spec.seed)
+        report(Progress(stage="fitting"))
+        history: History = model.fit(self.problem) or []
+        trained = sum(e.seconds for e in history) or time.perf_counter() - started
+        scores, digest, samples = evaluate(model, self.problem, report)
+        y, _ = next(self.problem.test_batches())
+        timings = {
+            "train_seconds": trained,
+            **timing.training([e.images for e in history], [e.seconds for e in history]),
+            **timing.inference(model.reconstruct, y),
+            "peak_memory_mb": timing.peak_memory_mb(device),
+            "total_seconds": time.perf_counter() - started,
+        }
+        scores.to_parquet(folder / "scores.parquet")
+        pd.DataFrame([vars(epoch) for epoch in history]).to_parquet(folder / "history.parquet")
+        save_file({k: v.cpu().contiguous() for k, v in model.state().items()}, folder / "model.safetensors")
+        save_samples(samples, scores, f"{self.spec.operator_label}, {self.spec.model.label}", folder)
+        means = {name: mean_score(torch.tensor(scores[name].to_numpy())) for name in scores}
+        record = self._draft(scores=means, timings=timings, parameters=model.parameters())
+        repeated = repeated_ivs(self.problem)
+        found: dict[str, Any] = {} if repeated is None else {"repeated_ivs": repeated}
+        found |= certificate("+".join(map(str, self.spec.operator)), str(self.spec.dataset), self.spec.seed)
+        return replace(record, data={**record.data, "test_digest": digest, **found})
+
+    def restore(self, weights: Path) -> None:
+        """Give the model the state that a run of this spec stored, in place of training.
+
+        Raises:
+            RuntimeError: the state belongs to another model.
+        """
+        if isinstance(self.model, NetworkModel):
+            self.model.trainer = Trainer(self.spec.recipe or Recipe())
+        self.model.restore(self.problem, load_file(weights, device=str(self.problem.device)))
+
+    def _draft(self, **content: Any) -> Record:
+        """A record with all that is known before the run."""
+        images, digest = load_images(str(self.spec.dataset))
+        counts = {k: len(v) for k in ("train", "validation", "test") if (v := getattr(images, k)) is not None}
+        shapes: dict[str, Any] = {"image_shape": list(images.image_shape)}
+        if content.get("status") != "failed":
+            shapes["measurement_shape"] = list(self.problem.operator.measurement_shape)
+        try:
+            operator = self.problem.operator
+            role, settings = self.model.role_in(operator), operator.settings()
+        except Exception:
+            if content.get("status") != "failed":
+                raise
+            # What failed may be the very code that would say it.
+            role, settings = getattr(registry.models.load(self.spec.model.name), "role", "model"), {}
+        return Record(
+            fingerprint=self.fingerprint,
+            spec=self.spec,
+            role=role,
+            settings=settings,
+            data={"digest": digest, "duplicates": duplicates_in(str(self.spec.dataset)), **counts, **shapes},
+            provenance=provenance.collect(self.device),
+            **content,
+        )
+
+
+@contextmanager
+def deterministic(device: torch.device) -> Iterator[None]:
+    """The same scores from the same spec, on a GPU too; torch warns of the few operations that cannot."""
+    if device.type != "cuda":
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)

@@ -1,0 +1,1 @@
+"""Many runs: plans, suites, and how they are carried out."""

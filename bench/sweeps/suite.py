@@ -1,0 +1,163 @@
+"""Suites: many runs that belong together, as a small TOML file.
+
+Those that ship lie in ``bench/suites``; copy one and edit it. Keys: ``title``, ``description``,
+``dataset``, ``preset``, ``seeds``, and blocks ``[[runs]]`` with ``operators``, ``models`` and, where
+they differ from the suite's, ``dataset``, ``seeds``, ``recipe``, ``baselines``, ``optional``. A
+``[table]`` and ``[[figures]]`` say what is written when the runs are done.
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bench.errors import UsageError
+from bench.runs.runner import Run
+from bench.sweeps.plan import plan
+
+SUITES = files("bench") / "suites"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Block(_Strict):
+    """Every operator with every model.
+
+    Attributes:
+        operators: text forms, as on the command line.
+        models: text forms.
+        dataset: in place of the suite's; stays when the whole suite is given another.
+        seeds: in place of the suite's.
+        recipe: values of :class:`bench.spec.Recipe`.
+        baselines: whether floor and ceilings run along.
+        optional: whether the block is left out, with a message, where its data is not there.
+    """
+
+    operators: list[str] = Field(min_length=1)
+    models: list[str] = Field(min_length=1)
+    dataset: str | None = None
+    seeds: list[int] | None = None
+    recipe: dict[str, Any] = {}
+    baselines: bool = True
+    optional: bool = False
+
+
+class Column(_Strict):
+    """A pair of columns, PSNR and SSIM, of one operator."""
+
+    title: str
+    operator: str
+
+
+class Row(_Strict):
+    """One model, with what was published: (PSNR, SSIM) for every column."""
+
+    title: str
+    model: str
+    published: list[tuple[float, float]] = []
+
+
+class TableLayout(_Strict):
+    """A table in the layout of a paper, beside the paper's numbers."""
+
+    source: str = "published"
+    columns: list[Column]
+    rows: list[Row]
+
+
+class FigureLayout(_Strict):
+    """Measurement, the models' reconstructions and the truth, of the first test images."""
+
+    name: str = Field(pattern=r"^[\w-]+$")
+    title: str
+    operator: str
+    models: list[str]
+
+
+class Suite(_Strict):
+    """What a suite file says."""
+
+    title: str
+    description: str = ""
+    dataset: str = "photos"
+    preset: str = "quick"
+    seeds: list[int] = [0]
+    runs: list[Block] = Field(min_length=1)
+    table: TableLayout | None = None
+    figures: list[FigureLayout] = []
+
+
+def names() -> list[str]:
+    """The suites that ship."""
+    return sorted(Path(str(path)).stem for path in SUITES.iterdir() if str(path).endswith(".toml"))
+
+
+def load(name: str) -> Suite:
+    """A suite by name, or by the path of its file.
+
+    Raises:
+        UsageError: no such suite or file, no TOML, or keys that a suite does not have.
+    """
+    if name.endswith(".toml"):
+        source: Any = Path(name)
+    elif name in names():
+        source = SUITES / f"{name}.toml"
+    else:
+        raise UsageError(
+            f"unknown suite {name!r}. There are: {', '.join(names())}; or give the path of a .toml file."
+        )
+    try:
+        return Suite.model_validate(tomllib.loads(source.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UsageError(f"{name}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{name} is not a TOML file: {error}") from error
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors()]
+        raise UsageError(f"{name} is not a suite: {'; '.join(lines)}") from error
+
+
+def expand(
+    suite: Suite,
+    *,
+    dataset: str | None = None,
+    preset: str | None = None,
+    seeds: Sequence[int] | None = None,
+    device: str = "auto",
+    changes: Mapping[str, Any] | None = None,
+    baselines: bool = True,
+) -> tuple[list[Run], list[str]]:
+    """All runs of a suite, and one message for each optional block that is left out.
+
+    What is given here goes before the suite's own; a block's own dataset stays.
+
+    Raises:
+        UsageError: something in the suite cannot work; found before anything is trained.
+    """
+    runs: dict[str, Run] = {}
+    left_out = []
+    given = {k: v for k, v in (changes or {}).items() if v is not None}
+    for block in suite.runs:
+        try:
+            planned = plan(
+                block.operators,
+                block.models,
+                block.dataset or dataset or suite.dataset,
+                seeds=seeds or block.seeds or suite.seeds,
+                baselines=baselines and block.baselines,
+                preset=preset or suite.preset,
+                device=device,
+                changes={**block.recipe, **given},
+            )
+        except UsageError as error:
+            if not block.optional:
+                raise
+            left_out.append(f"left out {', '.join(block.operators)} on {block.dataset}: {error}")
+            continue
+        runs.update((str(run.spec), run) for run in planned)
+    return list(runs.values()), left_out

@@ -1,0 +1,1 @@
+"""Parts that several operators, models and the harness share."""

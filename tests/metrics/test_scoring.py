@@ -1,0 +1,101 @@
+"""Metrics against scikit-image, and where they are infinite."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from bench.metrics import mean_score, psnr, ssim
+
+shapes = st.tuples(st.integers(1, 3), st.sampled_from([1, 3]), st.integers(11, 24), st.integers(11, 24))
+
+
+@st.composite
+def pairs(draw):
+    """Truth in [0, 1] and a reconstruction of it, raw: it may leave that range."""
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**32)))
+    truth = torch.rand(draw(shapes), generator=generator)
+    noise = torch.randn(truth.shape, generator=generator)
+    return truth + draw(st.floats(0.001, 2)) * noise + draw(st.floats(-1, 1)), truth
+
+
+@settings(deadline=None, max_examples=25)
+@given(pairs())
+def test_psnr_is_that_of_scikit_image(pair):
+    """Data range 1, one value per image; nothing is clipped or pooled over the batch."""
+    image, truth = pair
+    expected = [
+        peak_signal_noise_ratio(t, i, data_range=1)
+        for t, i in zip(truth.double().numpy(), image.double().numpy(), strict=True)
+    ]
+    np.testing.assert_allclose(psnr(image, truth).numpy(), expected, rtol=1e-9)
+
+
+@settings(deadline=None, max_examples=25)
+@given(pairs())
+def test_ssim_is_that_of_scikit_image(pair):
+    """With the settings that scikit-image names for Wang et al. 2004."""
+    image, truth = pair
+    expected = [
+        structural_similarity(
+            t, i, data_range=1, channel_axis=0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+        )
+        for t, i in zip(truth.double().numpy(), image.double().numpy(), strict=True)
+    ]
+    np.testing.assert_allclose(ssim(image, truth).numpy(), expected, rtol=1e-6, atol=1e-9)
+
+
+def test_psnr_by_hand():
+    """An error of 0.1 in every pixel is a mean squared error of 0.01: 20 dB."""
+    truth = torch.full((1, 1, 11, 11), 0.5, dtype=torch.float64)
+    assert psnr(truth + 0.1, truth).item() == pytest.approx(20)
+
+
+def test_an_exact_reconstruction():
+    """It scores +inf and 1; also where the image is of one colour."""
+    truth = torch.stack([torch.rand(3, 16, 16), torch.zeros(3, 16, 16), torch.ones(3, 16, 16)])
+    assert psnr(truth, truth).tolist() == [torch.inf] * 3
+    assert ssim(truth, truth).tolist() == pytest.approx([1] * 3)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_one_pixel_that_is_not_finite(value):
+    """That image scores -inf and 0; the others of the batch are what they would be without it."""
+    truth, image = torch.rand(2, 3, 3, 12, 12)
+    alone = psnr(image[1:], truth[1:]), ssim(image[1:], truth[1:])
+    image[0, 1, 2, 3] = value
+    assert psnr(image, truth)[0] == -torch.inf
+    assert ssim(image, truth)[0] == 0
+    torch.testing.assert_close(psnr(image, truth)[1:], alone[0])
+    torch.testing.assert_close(ssim(image, truth)[1:], alone[1])
+
+
+def test_huge_but_finite_values():
+    """The largest float32 numbers give finite scores, not NaN."""
+    truth = torch.rand(1, 1, 12, 12)
+    image = torch.full_like(truth, torch.finfo(torch.float32).max)
+    assert psnr(image, truth).isfinite().all()
+    assert ssim(image, truth).isfinite().all()
+
+
+def test_results_are_double_precision():
+    """float32 would leave about three digits of an SSIM near 1."""
+    truth = torch.rand(1, 3, 16, 16)
+    assert psnr(truth / 2, truth).dtype == torch.float64
+    assert ssim(truth / 2, truth).dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([20.0, 30.0], 25),
+        ([20.0, torch.inf], torch.inf),
+        ([20.0, -torch.inf], -torch.inf),
+        ([torch.inf, -torch.inf], -torch.inf),
+    ],
+)
+def test_means_are_never_nan(values, expected):
+    """One lost image costs the mean, whatever else was exact."""
+    assert mean_score(torch.tensor(values)) == expected

@@ -1,0 +1,103 @@
+"""The leakage check finds copies between training and test images, and nothing else."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.fft import dctn
+from skimage import data
+from skimage.transform import resize
+from torch.nn.functional import avg_pool2d
+
+from bench.datasets import Splits
+from bench.problem import Problem, build_operator
+from bench.runs.leakage import duplicates, perceptual_hash, repeated_ivs
+from bench.spec import Component
+
+
+def _windows(count: int = 24, size: int = 32) -> torch.Tensor:
+    """Windows of photographs that do not overlap, scaled to one size."""
+    photos = [data.astronaut(), data.coffee(), data.chelsea()]
+    cut = [
+        p[y : y + 100, x : x + 100] for p in photos for y in range(0, 300, 100) for x in range(0, 400, 100)
+    ]
+    cut = [c for c in cut if c.shape[:2] == (100, 100)][:count]
+    small = [(resize(c, (size, size), anti_aliasing=True) * 255).astype(np.uint8) for c in cut]
+    return torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2).contiguous()
+
+
+def test_different_windows_are_no_duplicates():
+    """Windows of the same photographs that share no pixel are not reported."""
+    images = _windows()
+    assert duplicates(images[::2], images[1::2]) == {"exact": 0, "near": 0, "pairs": []}
+
+
+def test_exact_copies_are_counted_and_named():
+    """A copied image is found with the numbers of both."""
+    images = _windows()
+    found = duplicates(images[:20], torch.cat([images[20:], images[3:4]]))
+    assert found == {"exact": 1, "near": 0, "pairs": [[4, 3]]}
+
+
+@pytest.mark.parametrize("change", ["brighter", "noise", "halved and enlarged"])
+def test_near_copies_are_found(change):
+    """The same picture a little brighter, noisier or coarser is still the same picture."""
+    images = _windows()
+    picture = images[5:6].float()
+    changed = {
+        "brighter": lambda: picture * 0.9 + 12,
+        "noise": lambda: picture + 5 * torch.randn(picture.shape, generator=torch.Generator().manual_seed(0)),
+        "halved and enlarged": lambda: avg_pool2d(picture, 2).repeat_interleave(2, 2).repeat_interleave(2, 3),
+    }[change]()
+    found = duplicates(images, changed.clamp(0, 255).byte())
+    assert (found["exact"], found["near"]) == (0, 1)
+    assert found["pairs"] == [[0, 5]]
+
+
+def test_flat_images_are_near_to_nothing():
+    """Two patches of sky are not the same picture; an exact copy is one all the same."""
+    flat = torch.full((2, 3, 32, 32), 200, dtype=torch.uint8)
+    flat[1, :, 0, 0] = 203
+    assert duplicates(flat[:1], flat[1:])["near"] == 0
+    assert duplicates(flat[:1], flat[:1])["exact"] == 1
+
+
+def test_hash_is_the_dct_of_scipy():
+    """Bits are signs about the median of SciPy's 8x8 lowest DCT coefficients (pHash)."""
+    grey = _windows(6)[:, :1]
+    for image, bits in zip(grey, perceptual_hash(grey), strict=True):
+        low = dctn(image[0].numpy().astype(float))[:8, :8]
+        np.testing.assert_array_equal(bits.view(8, 8).numpy(), low > np.sort(low, axis=None)[31])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_odd_sizes_and_grey_images(channels):
+    """MNIST's 28x28 and images larger than the hash's 32x32 go through."""
+    for size in (28, 33, 61):
+        images = torch.randint(0, 256, (5, channels, size, size), dtype=torch.uint8)
+        assert duplicates(images, images)["exact"] == 5
+
+
+@pytest.fixture
+def fresh():
+    """A problem of 70 images under fresh ivs: more than one piece of the test split."""
+    images = torch.randint(0, 256, (70, 1, 12, 12), dtype=torch.uint8)
+    operator = build_operator([Component("xor_ctr", {"iv": "fresh"}), Component("noise")], (1, 12, 12), 0)
+    return Problem(operator, Splits(images[:4], images))
+
+
+def test_fresh_ivs_do_not_repeat(fresh):
+    """The negative control is one only if no iv comes twice."""
+    assert repeated_ivs(fresh) == 0
+
+
+def test_repeated_ivs_are_counted(fresh, monkeypatch):
+    """A generator that starts again for every piece gives its 6 last images the ivs of the first."""
+    monkeypatch.setattr("bench.runs.leakage.stream", lambda *parts: torch.Generator().manual_seed(0))
+    assert repeated_ivs(fresh) == 12
+
+
+def test_a_fixed_iv_is_no_finding():
+    """Under a fixed iv every image shares it: that is the operator, not a fault."""
+    images = torch.zeros(4, 1, 12, 12, dtype=torch.uint8)
+    operator = build_operator([Component("xor_ctr")], (1, 12, 12), 0)
+    assert repeated_ivs(Problem(operator, Splits(images, images))) is None

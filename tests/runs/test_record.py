@@ -1,0 +1,230 @@
+"""Run records: strict JSON, whole or not at all, any number of writers."""
+
+import json
+import math
+import multiprocessing
+import os
+import stat
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.errors import BenchError, UsageError
+from bench.runs.record import SCHEMA, Record, read_all, runs_folder, writing
+from bench.spec import Component, Recipe, RunSpec
+
+SPEC = RunSpec(
+    operator=(Component("xor_ctr"), Component("noise", {"sigma": 0.01})),
+    model=Component("unet", {"width": 8}),
+    dataset=Component("photos", {"size": 16}),
+    recipe=Recipe(epochs=1),
+)
+
+
+def make(fingerprint="0123456789abcdef", **content):
+    """A record of a small run."""
+    return Record(fingerprint=fingerprint, spec=SPEC, **content)
+
+
+def write(results, record, **files):
+    """Write a record as a run does."""
+    with writing(results, record.fingerprint) as folder:
+        (folder / "record.json").write_text(record.to_json(), encoding="utf-8")
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    return runs_folder(results) / record.fingerprint
+
+
+numbers = st.one_of(st.floats(allow_nan=False), st.integers(-(2**40), 2**40).map(float))
+
+
+@given(st.dictionaries(st.text(max_size=8), numbers, max_size=4), st.text(max_size=30))
+def test_json_is_strict_and_loses_nothing(tmp_path_factory, scores, error):
+    """What was written is read again, infinities included, and no bare Infinity or NaN is written."""
+    folder = tmp_path_factory.mktemp("run")
+    record = make(scores=scores, error=error)
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    json.loads(record.to_json(), parse_constant=refuse)
+    (folder / "record.json").write_text(record.to_json(), encoding="utf-8")
+    read = Record.read(folder)
+    assert (read.scores, read.error, read.spec) == (scores, error, SPEC)
+
+
+def test_nan_is_written_as_text(tmp_path):
+    """A timing that could not be taken does not make the file unreadable elsewhere."""
+    folder = write(tmp_path, make(timings={"latency_ms": math.nan}))
+    assert '"NaN"' in (folder / "record.json").read_text()
+    assert math.isnan(Record.read(folder).timings["latency_ms"])
+
+
+def test_tables_are_read_when_asked_for(tmp_path):
+    """Per-image scores and history come from their files; a missing file is an empty table."""
+    folder = write(tmp_path, make())
+    assert Record.read(folder).per_image.empty
+    pd.DataFrame({"psnr": [20.0, math.inf], "ssim": [0.5, 1.0]}).to_parquet(folder / "scores.parquet")
+    assert Record.read(folder).per_image["psnr"].tolist() == [20.0, math.inf]
+    assert Record.read(folder).history.empty
+
+
+def edited(change):
+    """The text of a record, edited by hand."""
+    content = json.loads(make(scores={"psnr": 20.0}).to_json())
+    change(content)
+    return json.dumps(content)
+
+
+BROKEN = {
+    "empty": "",
+    "truncated": make().to_json()[:200],
+    "not json": "psnr: 20",
+    "a list": "[]",
+    "null": "null",
+    "binary": "\0\0\0",
+    "no spec": edited(lambda c: c.pop("spec")),
+    "no fingerprint": edited(lambda c: c.pop("fingerprint")),
+    "unknown field": edited(lambda c: c.update(colour="red")),
+    "scores are a list": edited(lambda c: c.update(scores=[1])),
+    "a score is a word": edited(lambda c: c["scores"].update(psnr="good")),
+    "a score is null": edited(lambda c: c["scores"].update(psnr=None)),
+    "recipe of nonsense": edited(lambda c: c["spec"]["recipe"].update(epochs=-1)),
+    "unknown recipe": edited(lambda c: c["spec"]["recipe"].update(speed=1)),
+    "operator is a word": edited(lambda c: c["spec"].update(operator="xor_ctr")),
+    "schema is a word": edited(lambda c: c.update(schema="one")),
+    "no schema": edited(lambda c: c.pop("schema")),
+    "later schema": edited(lambda c: c.update(schema=SCHEMA + 1)),
+    "status is a number": edited(lambda c: c.update(status=7)),
+    "fingerprint is a number": edited(lambda c: c.update(fingerprint=7)),
+    "data is null": edited(lambda c: c.update(data=None)),
+    "device is null": edited(lambda c: c["spec"].update(device=None)),
+}
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN.keys())
+def test_a_broken_record_is_named(tmp_path, text):
+    """Truncated, of a later version or edited by hand: an error with the file's name, no crash."""
+    (tmp_path / "record.json").write_text(text)
+    with pytest.raises(BenchError, match=r"record\.json"):
+        Record.read(tmp_path)
+
+
+def test_a_later_schema_says_so(tmp_path):
+    """A newer version's record is not called broken."""
+    (tmp_path / "record.json").write_text(BROKEN["later schema"])
+    with pytest.raises(BenchError, match="newer than this version"):
+        Record.read(tmp_path)
+
+
+def test_reading_all_skips_and_names_the_broken(tmp_path):
+    """Good records are read in spite of bad ones beside them, and each bad one has a message."""
+    write(tmp_path, make("a" * 16))
+    write(tmp_path, make("b" * 16))
+    (runs_folder(tmp_path) / "empty").mkdir()
+    (runs_folder(tmp_path) / ".draft").mkdir()
+    (runs_folder(tmp_path) / "notes.txt").write_text("mine")
+    (runs_folder(tmp_path) / ("b" * 16) / "record.json").write_text("{")
+    records, problems = read_all(tmp_path)
+    assert [record.fingerprint for record in records] == ["a" * 16]
+    assert len(problems) == 2
+
+
+def test_no_results_folder(tmp_path):
+    """Nothing there is nothing recorded."""
+    assert read_all(tmp_path / "none") == ([], [])
+
+
+def test_an_error_while_writing_leaves_the_old_record(tmp_path):
+    """A run that dies in the middle changes nothing that was there, and leaves nothing behind."""
+    write(tmp_path, make(error="old"))
+
+    def die():
+        with writing(tmp_path, "0123456789abcdef") as folder:
+            (folder / "record.json").write_text("{")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        die()
+    assert [record.error for record in read_all(tmp_path)[0]] == ["old"]
+    assert [p.name for p in runs_folder(tmp_path).iterdir()] == ["0123456789abcdef"]
+
+
+def test_a_record_is_replaced_whole(tmp_path):
+    """Files of the old record do not mix with those of the new one."""
+    write(tmp_path, make(error="old"), **{"old.txt": "old"})
+    folder = write(tmp_path, make(error="new"))
+    assert Record.read(folder).error == "new"
+    assert [p.name for p in folder.iterdir()] == ["record.json"]
+    assert [p.name for p in runs_folder(tmp_path).iterdir()] == [folder.name]
+
+
+def test_others_may_read_a_record(tmp_path):
+    """Results are shared between people, also the files that a library has made private."""
+    with writing(tmp_path, "0123456789abcdef") as folder:
+        (folder / "record.json").write_text(make().to_json())
+        (folder / "record.json").chmod(0o600)
+    folder = runs_folder(tmp_path) / "0123456789abcdef"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+    assert stat.S_IMODE((folder / "record.json").stat().st_mode) == 0o644
+
+
+def test_without_a_record_nothing_changes(tmp_path):
+    """What left no record.json does not take the place of what did."""
+    write(tmp_path, make(error="old"))
+    with writing(tmp_path, "0123456789abcdef") as folder:
+        (folder / "scores.parquet").touch()
+    assert [record.error for record in read_all(tmp_path)[0]] == ["old"]
+
+
+def _write_many(results, number):
+    for turn in range(30):
+        mark = f"{number}-{turn}"
+        write(results, make(error=mark), **{"mark.txt": mark})
+
+
+def test_many_writers_of_one_record(tmp_path):
+    """Processes that write the same run at the same time: all succeed, and one of them is there, whole."""
+    # Forked: a fresh process could not import this file when tests run outside the checkout.
+    context = multiprocessing.get_context("fork")
+    writers = [context.Process(target=_write_many, args=(tmp_path, number)) for number in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0] * 4
+    (record,), problems = read_all(tmp_path)
+    assert problems == []
+    assert (record.folder / "mark.txt").read_text() == record.error
+    assert [p.name for p in runs_folder(tmp_path).iterdir()] == [record.fingerprint]
+
+
+def test_a_file_where_the_results_should_be(tmp_path):
+    """The message names the folder; this is a matter of usage."""
+    (tmp_path / "results").write_text("mine")
+    with pytest.raises(UsageError, match=r"cannot write results to .*results"):
+        write(tmp_path / "results", make())
+    assert (tmp_path / "results").read_text() == "mine"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_no_permission(tmp_path):
+    """A folder that is not ours."""
+    tmp_path.chmod(0o500)
+    with pytest.raises(UsageError, match=r"cannot write results.*Permission denied"):
+        write(tmp_path / "results", make())
+
+
+def test_no_room(tmp_path):
+    """A full disk is an error of the run with the folder's name, and leaves no half record."""
+
+    def fill():
+        with writing(tmp_path, "0123456789abcdef"):
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(BenchError, match=r"cannot write results .*No space left") as caught:
+        fill()
+    assert caught.value.exit_code == 1
+    assert read_all(tmp_path) == ([], [])
