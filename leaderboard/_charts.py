@@ -14,7 +14,7 @@ from bench.leaderboard.groups import Entry, Group
 from bench.leaderboard.loading import history
 from bench.leaderboard.plots import by_hardware, pareto
 from bench.leaderboard.ranking import Ranking
-from bench.leaderboard.text import number
+from bench.text import number
 
 Figure = dict[str, Any]
 

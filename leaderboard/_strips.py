@@ -10,8 +10,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from bench.leaderboard.loading import scores
-from bench.leaderboard.samples import decibel, picture
+from bench.leaderboard.samples import picture
 from bench.runs.record import Record
+from bench.text import decibel
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from bench.errors import BenchError, UsageError
 from bench.leaderboard import statistics
 from bench.leaderboard._strips import samples
 from bench.leaderboard.groups import Entry, Group
-from bench.leaderboard.samples import decibel, stacked
-from bench.leaderboard.text import interval, number
+from bench.leaderboard.samples import stacked
 from bench.runs.record import Record
+from bench.text import decibel, interval, number
 
 #: Images that are named and shown: those where the two differ most.
 SHOWN = 8

@@ -9,7 +9,7 @@ from bench.leaderboard.groups import Entry
 from bench.leaderboard.markdown import markdown
 from bench.leaderboard.ranking import Ranking, Standing
 from bench.leaderboard.table import Board
-from bench.leaderboard.text import count
+from bench.text import count
 
 
 def write(board: Board, results: Path) -> list[Path]:

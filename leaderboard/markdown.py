@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from bench.leaderboard.groups import Entry
 from bench.leaderboard.ranking import NO_BETTER, Ranking, Standing
 from bench.leaderboard.rows import HEADER, cells, footnote
-from bench.leaderboard.text import number
+from bench.text import number
 
 #: The plain CNN that every method has to be compared with.
 BASELINE = "unet"

@@ -17,8 +17,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 
 import bench
+from bench import text
 from bench.errors import UsageError
-from bench.leaderboard import _strips, export, statistics, text
+from bench.leaderboard import _strips, export, statistics
 from bench.leaderboard._charts import charts, training
 from bench.leaderboard._strips import Strip
 from bench.leaderboard.groups import Entry, Group

@@ -18,7 +18,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from bench.leaderboard.groups import Entry, Group
 from bench.leaderboard.loading import history
 from bench.leaderboard.table import Board
-from bench.leaderboard.text import count, number
+from bench.text import count, number
 
 #: A figure shows at most this many panels, the groups with most methods; the page shows them all.
 MOST_PANELS = 12

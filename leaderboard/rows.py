@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from bench.leaderboard.groups import Entry
 from bench.leaderboard.ranking import Ranking, Standing
-from bench.leaderboard.text import count, interval, number, share
+from bench.text import count, interval, number, share
 
 HEADER = ("rank", "model", "PSNR", "95 % interval", "SSIM", "to ceiling", "images/s", "weights", "")
 

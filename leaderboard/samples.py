@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from bench.text import decibel
+
 ROWS = ("measurement", "reconstruction", "truth")
 
 
@@ -62,13 +64,6 @@ def picture(images: Any) -> np.ndarray[Any, Any]:
     stack = np.asarray(images, dtype=np.uint8)
     stack = stack[:, :3] if stack.shape[1] >= 3 else stack[:, :1].repeat(3, axis=1)
     return np.ascontiguousarray(stack.transpose(0, 2, 3, 1))
-
-
-def decibel(value: float) -> str:
-    """A PSNR as it is written under an image: ``23.4 dB``, ``+∞ dB``, ``−∞ dB``."""
-    if np.isinf(value):
-        return "+∞ dB" if value > 0 else "−∞ dB"
-    return f"{value:.1f} dB".replace("-", "−")
 
 
 def _show(axes: Any, image: np.ndarray[Any, Any]) -> None:

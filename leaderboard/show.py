@@ -8,8 +8,8 @@ import pandas as pd
 from bench.leaderboard.groups import Group
 from bench.leaderboard.ranking import NO_BETTER
 from bench.leaderboard.table import Board
-from bench.leaderboard.text import count, interval, number
 from bench.runs.record import Record
+from bench.text import count, interval, number
 
 
 def text(board: Board, record: Record) -> str:

@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from safetensors.numpy import load_file
 
 from bench.errors import UsageError
-from bench.leaderboard.samples import decibel, stacked
+from bench.leaderboard.samples import stacked
 from bench.runs.record import Record
 from bench.spec import Component
+from bench.text import decibel
 
 if TYPE_CHECKING:
     from bench.sweeps.suite import FigureLayout, Suite, TableLayout

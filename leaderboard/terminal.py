@@ -10,7 +10,7 @@ from bench.leaderboard.groups import Entry
 from bench.leaderboard.ranking import Ranking, Standing
 from bench.leaderboard.rows import footnote, place
 from bench.leaderboard.table import Board
-from bench.leaderboard.text import count, number, share
+from bench.text import count, number, share
 
 COLUMNS = ("rank", "model", "PSNR/dB", "± 95 %", "SSIM", "ceiling", "images/s", "weights")
 

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 
 from bench.registry import Entry
+from bench.text import count, number, seconds
 
 if TYPE_CHECKING:
     from bench.describe.certificate import Certificate
@@ -118,12 +119,12 @@ def results_table(title: str, records: Iterable["Record"]) -> Table:
         timings = record.timings
         table.add_row(
             *cells,
-            decibel(record.scores["psnr"]),
-            f"{record.scores['ssim']:.3f}",
-            number(timings.get("train_images_per_second")),
-            number(timings.get("images_per_second")),
+            number(record.scores["psnr"]),
+            number(record.scores["ssim"], 3),
+            count(timings.get("train_images_per_second")) or "-",
+            count(timings.get("images_per_second")) or "-",
             f"{record.parameters:,}" if record.parameters else "-",
-            duration(timings["total_seconds"]),
+            seconds(timings["total_seconds"]),
         )
     return table
 
@@ -174,23 +175,3 @@ def certificate_table(label: str, certificate: "Certificate") -> Table:
             )
             table.add_row(name.replace("_", " "), shown)
     return table
-
-
-def decibel(value: float) -> str:
-    """A PSNR with two decimals; infinite values with their sign."""
-    return f"{value:.2f}" if math.isfinite(value) else f"{value:+}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds below a minute, else minutes and seconds, else hours and minutes."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d} h"
-
-
-def number(value: float | None) -> str:
-    """A count or speed with three digits or more and thousands separated; ``-`` if there is none."""
-    if value is None:
-        return "-"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

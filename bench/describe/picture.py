@@ -35,7 +35,8 @@ def store(certificate: Certificate, problem: Problem, label: str, results: Path)
 
 def picture(problem: Problem, title: str, count: int = 5) -> Any:
     """A figure: image, measurement, what a network sees, closed-form inverse (with its PSNR)."""
-    from bench.leaderboard.samples import decibel, stacked
+    from bench.leaderboard.samples import stacked
+    from bench.text import decibel
 
     y, x = (part[:count] for part in next(problem.test_batches()))
     rows = {"image": visible(x, stretch=False), "measurement": visible(y)}

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from bench.leaderboard.samples import decibel, picture, sheet
+from bench.leaderboard.samples import picture, sheet
+from bench.text import decibel
 
 
 def _images(count: int = 3, channels: int = 3) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Numbers as they are shown to people."""
+"""Numbers as they are shown to people: in the terminal, in tables, under pictures and on the page."""
 
 import math
 
@@ -12,6 +12,11 @@ def number(value: float | None, digits: int = 2, sign: bool = False) -> str:
     value = round(value, digits) + 0.0  # adding zero turns -0.0 into 0.0
     text = f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
     return text.replace("-", "−")
+
+
+def decibel(value: float) -> str:
+    """A PSNR as it is written under an image: ``23.4 dB``, ``+∞ dB``, ``−∞ dB``."""
+    return f"{number(value, 1)} dB"
 
 
 def count(value: float | None) -> str:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from bench.leaderboard import text
+from bench import text
 
 
 @pytest.mark.parametrize(
