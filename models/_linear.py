@@ -8,6 +8,7 @@ from torch import Tensor
 
 from bench.models import Model
 from bench.operators import Operator
+from bench.operators.shared.chain import without_noise
 from bench.problem import Pair, Problem
 
 #: Validation images by which weights and iteration numbers are chosen, and how many at a time.
@@ -16,27 +17,13 @@ CHOOSING, CHUNK = 128, 64
 POWER_STEPS, MARGIN = 100, 1.01
 
 
-class Identity(Operator):
-    """The linear part of noise: y = x."""
-
-    linear = True
-
-    def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        return x
-
-    def adjoint(self, y: Tensor) -> Tensor:
-        return y
-
-
 def linear_part(operator: Operator) -> Operator:
-    """``operator.system``; the identity where there is nothing but noise.
+    """The system behind what is left without noise.
 
     Raises:
         NotImplementedError: it is not linear, or has no adjoint.
     """
-    if operator.noise:
-        return Identity(operator.image_shape)
-    system = operator.system
+    system = without_noise(operator).system
     if not system.can("adjoint"):
         raise NotImplementedError(f"{type(system).__name__} has no adjoint")
     return system

@@ -1,13 +1,62 @@
 """Forward operators: one file each; the file's name is the operator's registry name."""
 
+import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import FunctionType
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from bench.errors import BenchError
+
+#: Methods whose calls tell nothing about the operator that every method is told.
+_TOLD_TO_ALL = frozenset({"as_image", "picture", "measure", "settings", "can", "constant", "nonces"})
+_noted: ContextVar[set[str] | None] = ContextVar("noted", default=None)
+
+
+@contextmanager
+def noting_uses(used: set[str]) -> Iterator[None]:
+    """Add to ``used`` the names of the operators' methods that the block calls: "inverse", "posterior mean".
+
+    Outermost calls only: a back-projection inside ``as_image``, which every network is shown, is the
+    operator's own affair, and so is what ``forward`` is made of when the harness measures.
+
+    Example:
+        >>> from bench.operators.denoising import Denoising
+        >>> used = set()
+        >>> with noting_uses(used):
+        ...     y = Denoising((1, 2, 2)).inverse(torch.zeros(1, 1, 2, 2))
+        >>> used
+        {'inverse'}
+    """
+    token = _noted.set(used)
+    try:
+        yield
+    finally:
+        _noted.reset(token)
+
+
+def _noting(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    """``method``, which notes its name when it is called from outside the operator."""
+
+    @functools.wraps(method)
+    def noting(self: Any, *args: Any, **kwargs: Any) -> Any:
+        used = _noted.get()
+        if used is None:
+            return method(self, *args, **kwargs)
+        if name not in _TOLD_TO_ALL:
+            used.add(name.replace("_", " "))
+        token = _noted.set(None)
+        try:
+            return method(self, *args, **kwargs)
+        finally:
+            _noted.reset(token)
+
+    return noting
 
 
 class Operator(ABC):
@@ -42,6 +91,12 @@ class Operator(ABC):
     noise: bool = False
     #: Standard deviation of an operator that adds Gaussian noise and does nothing else.
     gaussian: float | None = None
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        for name, method in list(vars(cls).items()):
+            if isinstance(method, FunctionType) and not name.startswith("_"):
+                setattr(cls, name, _noting(name, method))
 
     def __init__(self, image_shape: tuple[int, ...]):
         self.image_shape = tuple(image_shape)
@@ -119,6 +174,13 @@ class Operator(ABC):
         """What the constructor settled that the command line did not say (a derived key); recorded."""
         return {}
 
+    def nonces(self, count: int, generator: torch.Generator) -> Tensor | None:
+        """The secrets that :meth:`forward` draws first for ``count`` images, one each: ``(count, K)``.
+
+        An iv that comes twice is a leak, which the record reports. None where nothing must be unique.
+        """
+        return None
+
     def can(self, method: str) -> bool:
         """Whether ``"inverse"``, ``"adjoint"`` or ``"posterior_mean"`` is defined."""
         return getattr(type(self), method) is not getattr(Operator, method)
@@ -138,6 +200,7 @@ class Operator(ABC):
     def _tensor(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """What :meth:`forward` returns; a fault of its code names the class, as a chain has several."""
         name = f"{type(self).__name__}.forward"
+        token = _noted.set(None)
         try:
             y = self.forward(x, generator)
         except (BenchError, torch.OutOfMemoryError):
@@ -145,6 +208,8 @@ class Operator(ABC):
             raise
         except Exception as error:
             raise BenchError(f"{name} raised {type(error).__name__}: {error}") from error
+        finally:
+            _noted.reset(token)
         if not isinstance(y, Tensor):
             raise BenchError(f"{name} must return a tensor, not a {type(y).__name__}")
         return y

@@ -13,13 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.operators._beams import Geometry, footprint, interpolation
-from bench.runs.timing import seconds_per_call
 
 #: Largest memory of a matrix and its transpose; above it, weights are made anew at each application.
 MATRIX_BYTES = 2**30
-#: On a GPU a matrix that fits is left all the same if the way without it is this many times as fast:
-#: well above the scatter of timings, so that the choice stays what it is.
-FASTER = 1.5
 #: Images times angles times pixels at once without a matrix: what a CPU's cache holds, what keeps a GPU busy.
 CPU_AT_ONCE, GPU_AT_ONCE = 2**17, 2**24
 
@@ -31,14 +27,14 @@ class Projector:
 
     One sparse matrix where it fits in ``MATRIX_BYTES``; above, the same weights without a matrix. On a
     CPU the matrix, where it fits, was 5 to 23 times as fast (96x96 with 60 angles to 256x256 with 90,
-    batches of 1 to 32, one thread). On a GPU both ways are timed once where the matrix fits, and the
-    faster one is kept (see ``FASTER``).
+    batches of 1 to 32, one thread). The two sum in different orders, so size decides on every device,
+    never the clock: the same problem has the same measurements.
 
     Args:
         geometry: where rays run.
         device: of what it is applied to.
         dtype: of what it is applied to, float32 or float64.
-        matrix: whether to use a matrix; default: by its size, on a GPU by time too.
+        matrix: whether to use a matrix; default: by its size.
     """
 
     def __init__(
@@ -52,19 +48,6 @@ class Projector:
         entries = len(geometry.angles) * self.pixels * geometry.bins_per_pixel
         fits = 2 * entries * (dtype.itemsize + 4) <= MATRIX_BYTES
         self.has_matrix = fits if matrix is None else matrix
-        if matrix is None and fits and device.type == "cuda":
-            self.keep_faster()
-
-    def keep_faster(self, seconds: Callable[..., float] = seconds_per_call) -> None:
-        """Time forward and adjoint of eight images with and without the matrix; settle on one way."""
-        x = torch.ones(8, self.pixels, device=self.device, dtype=self.dtype)
-        spent = {}
-        for matrix in (True, False):
-            self.has_matrix = matrix
-            spent[matrix] = seconds(lambda x: self.adjoint(self.forward(x)), x)
-        self.has_matrix = spent[True] < FASTER * spent[False]
-        if not self.has_matrix:
-            self._matrices.clear()
 
     def forward(self, x: Tensor) -> Tensor:
         """Project ``(N, pixels)`` to ``(N, angles * detectors)``."""

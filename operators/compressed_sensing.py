@@ -87,7 +87,8 @@ class CompressedSensing(Operator):
     def inverse(self, y: Tensor) -> Tensor:
         if self.matrix == "gaussian":
             factor = self.constant(f"factor {y.dtype}", y.device, partial(self._factor, y))
-            y = torch.cholesky_solve(y.unsqueeze(-1), factor).squeeze(-1)
+            # All channels of all images as columns: one image each would copy the factor for each.
+            y = torch.cholesky_solve(y.flatten(0, -2).mT, factor).mT.reshape(y.shape)
         return self.adjoint(y)
 
     def as_image(self, y: Tensor) -> Tensor:

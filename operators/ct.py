@@ -27,7 +27,7 @@ class CT(Operator):
     with the longer side of the image as the unit of length, so that y lies in [0, 1.42]. Each channel
     is measured by itself: x (B, C, H, W), y (B, C, angles, detectors). The adjoint is exact. Up to
     1 GiB it is one sparse matrix (and its transpose), in larger settings the same weights are made
-    anew in each application; on a GPU also in smaller ones, if it measures that to be faster there.
+    anew in each application.
 
     The defaults are the sparse view of DIVal's ellipses (30 angles over half a turn) without its noise
     (``ct+noise:sigma=...``) and without its finer grid (``oversample=2``). LoDoPaB-CT is

@@ -72,6 +72,10 @@ class XorCtr(Operator):
             raise ValueError("the posterior mean is known for Gaussian noise only")
         return posterior_mean(y, self.keystream(y.device), sigma, prior)
 
+    def nonces(self, count: int, generator: torch.Generator) -> Tensor | None:
+        """The random ivs of ``count`` images, ``(count, 16)``; None under a fixed one, which all share."""
+        return None if self.iv else self._ivs(count, generator)
+
     def settings(self) -> dict[str, Any]:
         return {"key": self.key.hex(), "iv": self.iv.hex() if self.iv else "fresh"}
 
@@ -81,9 +85,12 @@ class XorCtr(Operator):
             "keystream", device, lambda: self._streams(np.frombuffer(self.iv or b"", ">u8"))[0]
         )
 
+    def _ivs(self, count: int, generator: torch.Generator) -> Tensor:
+        return torch.randint(256, (count, BLOCK), generator=generator, device=generator.device)
+
     def _fresh(self, count: int, generator: torch.Generator) -> Tensor:
         """Keystreams ``(count, H, W, 4 C)``, each from an iv of its own."""
-        ivs = torch.randint(256, (count, BLOCK), generator=generator, device=generator.device)
+        ivs = self._ivs(count, generator)
         return self._streams(ivs.to("cpu", torch.uint8).numpy().view(">u8")).to(generator.device)
 
     def _streams(self, ivs: NDArray[Any]) -> Tensor:

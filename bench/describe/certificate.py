@@ -11,8 +11,7 @@ from torch import Tensor
 from bench.errors import BenchError, reason
 from bench.metrics import mean_score, psnr
 from bench.operators import Operator
-from bench.operators.noise import Noise
-from bench.operators.shared.chain import Chain
+from bench.operators.shared.chain import without_noise
 from bench.problem import Problem
 from bench.runs.record import strict
 from bench.seeding import stream
@@ -108,15 +107,6 @@ def _certified(problem: Problem) -> Certificate:
         "inverse_psnr": _inverse_psnr(problem) if whole.can("inverse") else None,
     }
     return Certificate(**facts, summary=_summary(operator, **facts))
-
-
-def without_noise(operator: Operator) -> Operator:
-    """The operator, or the chain, without the parts that only add noise."""
-    parts = operator.parts if isinstance(operator, Chain) else [operator]
-    kept = [part for part in parts if not part.noise]
-    if not kept:
-        return Noise(operator.image_shape, sigma=0)
-    return kept[0] if len(kept) == 1 else Chain(kept)
 
 
 def _one_pixel(measure: Callable[[Tensor], Tensor], x: Tensor) -> tuple[float, float, float | None]:

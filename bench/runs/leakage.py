@@ -45,22 +45,16 @@ def duplicates(train: Tensor, test: Tensor) -> dict[str, Any]:
 
 
 def repeated_ivs(problem: Problem) -> int | None:
-    """Number of test images whose iv another test image has too, under ``xor_ctr:iv=fresh``; else None.
+    """Number of test images whose iv (:meth:`bench.Operator.nonces`) another test image has too.
 
-    The keystream of each image is ``bytes(x) XOR ciphertext``; equal ones come from equal ivs.
+    None where the operator draws nothing that must be unique.
     """
-    from bench.operators.shared.cipher import from_channels, to_bytes
-    from bench.operators.xor_ctr import XorCtr
-
-    first = getattr(problem.operator, "parts", [problem.operator])[0]
-    if not isinstance(first, XorCtr) or first.iv is not None:
-        return None
     seen: Counter[bytes] = Counter()
     for number, images in enumerate(problem.images.test.split(CHUNK_OF_TEST)):
-        x = images.float() / 255
-        y = first.forward(x, stream("cpu", problem.seed, "test", number))
-        keystreams = from_channels(y) ^ to_bytes(x)
-        seen.update(row.numpy().tobytes() for row in keystreams.flatten(1).contiguous())
+        drawn = problem.operator.nonces(len(images), stream("cpu", problem.seed, "test", number))
+        if drawn is None:
+            return None
+        seen.update(row.numpy().tobytes() for row in drawn)
     return sum(count for count in seen.values() if count > 1)
 
 

@@ -8,6 +8,22 @@ from torch import Tensor
 from bench.operators import Operator
 
 
+class Identity(Operator):
+    """What noise leaves when it is taken away: y = x."""
+
+    linear = True
+    exact_inverse = True
+
+    def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        return x.clone()
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return y
+
+    def inverse(self, y: Tensor) -> Tensor:
+        return y
+
+
 class Chain(Operator):
     """``forward`` from left to right, everything else from right to left.
 
@@ -40,32 +56,44 @@ class Chain(Operator):
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Of the chain without its noise."""
-        for part in reversed(self._without_noise):
-            y = part.adjoint(y)
+        for part in reversed(self.parts):
+            y = y if part.noise else part.adjoint(y)
         return y
 
     @property
     def system(self) -> Operator:
-        systems = [part.system for part in self._without_noise]
+        """That of the parts without noise."""
+        systems = [part.system for part in self.parts if not part.noise]
         if not systems:
             raise NotImplementedError("noise alone has no system to reconstruct with")
         return systems[0] if len(systems) == 1 else Chain(systems)
 
-    @property
-    def _without_noise(self) -> list[Operator]:
-        return [part for part in self.parts if not part.noise]
-
     def posterior_mean(self, y: Tensor, noise: Operator | None, prior: Tensor) -> Tensor:
         """Known for one operator followed by Gaussian noise: asked of the first, given the second."""
         return self.parts[0].posterior_mean(y, self.parts[1], prior)
+
+    def nonces(self, count: int, generator: torch.Generator) -> Tensor | None:
+        """Those of the first part: what later ones draw comes after it in the generator."""
+        return self.parts[0].nonces(count, generator)
 
     def can(self, method: str) -> bool:
         if method == "posterior_mean":
             gaussian = self.parts[-1].gaussian is not None
             return len(self.parts) == 2 and gaussian and self.parts[0].can(method)
         if method == "adjoint":
-            return bool(self._without_noise) and all(part.can(method) for part in self._without_noise)
+            kept = [part for part in self.parts if not part.noise]
+            return bool(kept) and all(part.can(method) for part in kept)
         return all(part.can(method) for part in self.parts)
 
     def settings(self) -> dict[str, Any]:
         return {key: value for part in self.parts for key, value in part.settings().items()}
+
+
+def without_noise(operator: Operator) -> Operator:
+    """The operator, or the chain, without the parts that only add noise; the identity if none is left."""
+    if operator.noise:
+        return Identity(operator.image_shape)
+    if not isinstance(operator, Chain):
+        return operator
+    kept = [without_noise(part) for part in operator.parts if not part.noise]
+    return kept[0] if len(kept) == 1 else Chain(kept)

@@ -27,6 +27,15 @@ def test_pseudo_inverse(matrix, rate):
     torch.testing.assert_close(operator.forward(operator.inverse(y), GENERATOR), y, atol=1e-6, rtol=0)
 
 
+def test_one_factor_for_all_images():
+    """The pseudo-inverse of a batch takes the memory of its images: the factor is not copied for each."""
+    operator, y = CompressedSensing((3, 16, 16)), torch.rand(16, 3, 64, generator=GENERATOR)
+    operator.inverse(y)
+    with torch.profiler.profile(profile_memory=True) as profile:
+        operator.inverse(y)
+    assert max(event.cpu_memory_usage for event in profile.events()) < 16 * 3 * 256 * 4 + 64 * 64 * 4
+
+
 def test_gaussian_rows():
     """Entries are N(0, 1/n): rows of about unit length, so that noise levels mean the same at any size."""
     operator = CompressedSensing((1, 32, 32))

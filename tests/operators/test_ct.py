@@ -66,25 +66,12 @@ def test_beside_the_detector(settings):
         torch.testing.assert_close(Projector(geometry, device, dtype, matrix).forward(x).view(6, 5), whole)
 
 
-@pytest.mark.parametrize(("ratio", "has_matrix"), [(0.1, True), (1.4, True), (1.6, False), (10.0, False)])
-def test_the_faster_way_is_kept(ratio, has_matrix):
-    """On a GPU the matrix is left only for what is clearly faster; its memory is then given back."""
-    projector = Projector(CT((1, 9, 9), angles=4).geometry, torch.device("cpu"), torch.float32)
-    y = projector.forward(torch.ones(1, 81))
-    seconds = iter([ratio, 1.0])
-    projector.keep_faster(lambda function, x: (function(x), next(seconds))[1])
-    assert projector.has_matrix == has_matrix
-    assert bool(projector._matrices) == has_matrix
-    torch.testing.assert_close(projector.forward(torch.ones(1, 81)), y)
-
-
-def test_measuring_changes_no_result():
-    """With the real clock too, whichever way wins projects as before."""
-    projector = Projector(CT((1, 9, 9), angles=4).geometry, torch.device("cpu"), torch.float32)
-    x = torch.rand(2, 81)
-    y = projector.forward(x)
-    projector.keep_faster()
-    torch.testing.assert_close(projector.forward(x), y)
+def test_size_alone_decides_how_it_is_computed():
+    """Matrix or not is settled before anything runs, by size, on every device: no clock in the numbers."""
+    for device in map(torch.device, ("cpu", "cuda")):
+        for angles, side, has_matrix in ((4, 9, True), (1000, 362, False)):
+            geometry = CT((1, side, side), angles=angles).geometry
+            assert Projector(geometry, device, torch.float32).has_matrix is has_matrix
 
 
 def test_projection_at_right_angles():
