@@ -22,7 +22,7 @@ Pair = tuple[Tensor, Tensor]
 
 
 def build_operator(parts: Sequence[Component], image_shape: tuple[int, ...], seed: int) -> Operator:
-    """The operator that a chain of components names.
+    """The operator that a chain of components names, with the noise that its parts have by themselves.
 
     Raises:
         UsageError: unknown name or parameter, or a value that the operator refuses.
@@ -33,7 +33,11 @@ def build_operator(parts: Sequence[Component], image_shape: tuple[int, ...], see
         shape = built[-1].measurement_shape if built else image_shape
         previous = built[-1] if built else None
         built.append(part.build(registry.operators, image_shape=shape, seed=seed, previous=previous))
-    return built[0] if len(built) == 1 else Chain(built)
+    chain: list[Operator] = []
+    for place, operator in enumerate(built, start=1):
+        noise = operator.own_noise(named=any(later.noise for later in built[place:]))
+        chain += [operator] if noise is None else [operator, noise]
+    return chain[0] if len(chain) == 1 else Chain(chain)
 
 
 @dataclass

@@ -170,6 +170,16 @@ class Operator(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} has no known posterior mean")
 
+    def own_noise(self, named: bool) -> "Operator | None":
+        """Noise that its measurements have by themselves; the harness puts it behind it in the chain.
+
+        Apart from :meth:`forward`, so that a linear operator stays one. Default: none.
+
+        Args:
+            named: whether the chain itself says what noise comes after.
+        """
+        return None
+
     def settings(self) -> dict[str, Any]:
         """What the constructor settled that the command line did not say (a derived key); recorded."""
         return {}

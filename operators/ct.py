@@ -2,6 +2,7 @@
 
 import math
 from copy import copy
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -14,9 +15,14 @@ from bench.operators._checks import positive
 from bench.operators._fbp import high_pass, ray_weights
 from bench.operators._projector import Projector
 from bench.operators._resample import cast, resample, resampling
+from bench.operators.noise import Noise
 
 #: LoDoPaB-CT: largest attenuation 81.35858 / m over an image side of 0.26 m.
 LODOPAB = 81.35858 * 0.26
+#: Noise of a sinogram where nothing else is said.
+SIGMA = 0.01
+#: Values of one measurement, or of the grid that it is simulated on, at most: 256 MiB in float32.
+LARGEST = 2**26
 
 
 class CT(Operator):
@@ -29,8 +35,10 @@ class CT(Operator):
     1 GiB it is one sparse matrix (and its transpose), in larger settings the same weights are made
     anew in each application.
 
-    The defaults are the sparse view of DIVal's ellipses (30 angles over half a turn) without its noise
-    (``ct+noise:sigma=...``) and without its finer grid (``oversample=2``). LoDoPaB-CT is
+    The defaults are the sparse view of DIVal's ellipses: 30 angles over half a turn, simulated on a finer
+    grid than that of the reconstruction, with Gaussian noise (there 2.5 % of the mean measurement, on
+    photos about 0.01). Data without noise from the very grid they are reconstructed on, the "inverse
+    crime" (Colton & Kress), have to be asked for: ``ct:oversample=1,sigma=0``. LoDoPaB-CT is
     ``ct:angles=1000,detectors=513+noise:photons=4096`` at 362x362 (Leuschner et al., Sci. Data 8, 2021).
     The fan beam's default distances are a clinical scanner's, 595 and 490.6 mm, around 260 mm.
 
@@ -47,15 +55,19 @@ class CT(Operator):
         source: from the source to the centre, in image sides; fan beam only, default 595 / 260.
         detector: from the centre to the detector, in image sides; fan beam only, default 490.6 / 260.
         oversample: measurements are simulated on a grid this many times as fine (bicubic), while
-            ``inverse`` and ``system`` stay on the image's own: without it data and
-            reconstruction share one discretisation, the "inverse crime".
+            ``inverse`` and ``system`` stay on the image's own; 1: data and reconstruction share one
+            discretisation.
+        sigma: standard deviation of Gaussian noise on the sinogram; default: 0.01, or none where the
+            chain itself says what noise there is. The harness adds it (``own_noise``), so that the
+            operator stays linear.
         filter: of the inverse: ``ramp``, ``hann`` or ``shepp-logan``.
         cutoff: where the filter ends, as a share of the highest frequency; LoDoPaB: hann, 0.641.
         attenuation: along one image side of intensity 1; what ``noise:photons`` counts by.
             Default: LoDoPaB's 81.35858 / m over 0.26 m.
 
     Raises:
-        ValueError: a value outside its range, or a fan beam's in parallel beams.
+        ValueError: a value outside its range, a fan beam's in parallel beams, or a setting so large that
+            one measurement or the grid it is simulated on has more than 2^26 values.
     """
 
     linear = True
@@ -70,7 +82,8 @@ class CT(Operator):
         detector_width: float | None = None,
         source: float | None = None,
         detector: float | None = None,
-        oversample: int = 1,
+        oversample: int = 2,
+        sigma: float | None = None,
         filter: Literal["ramp", "hann", "shepp-logan"] = "ramp",
         cutoff: float = 1.0,
         attenuation: float = LODOPAB,
@@ -84,6 +97,8 @@ class CT(Operator):
         source = 595 / 260 if source is None else source
         detector = 490.6 / 260 if detector is None else detector
         arc = (360.0 if fan else 180.0) if arc is None else arc
+        if sigma is not None and not sigma >= 0:
+            raise ValueError(f"sigma must be at least 0, not {sigma}")
         sizes = {"angles": angles, "oversample": oversample, "detectors": detectors}
         lengths = {"arc": arc, "detector_width": detector_width, "cutoff": cutoff, "attenuation": attenuation}
         positive(**sizes, **lengths)
@@ -94,13 +109,30 @@ class CT(Operator):
                 f"{nearest:.3g} image sides from its centre, and the detector at 0 or more behind it"
             )
         self.filter, self.cutoff, self.attenuation = filter, cutoff, attenuation
-        self.oversample = oversample
+        self.oversample, self.sigma = oversample, sigma
         self.arc = math.radians(arc)
         self.step = self.arc / angles
         distances = (source * self.side, detector * self.side) if fan else ()
-        views = tuple(a * self.step for a in range(angles))
-        self.geometry = Geometry.covering((rows, columns), views, detectors, detector_width, *distances)
+        bare = Geometry.covering((rows, columns), (0.0,), detectors, detector_width, *distances)
+        self._hold_size(angles, bare.detectors)
+        self.geometry = replace(bare, angles=tuple(a * self.step for a in range(angles)))
         self._projectors: dict[tuple[int, torch.dtype, torch.device], Projector] = {}
+
+    def _hold_size(self, angles: int, detectors: int) -> None:
+        channels, rows, columns = self.image_shape
+        sizes = {
+            f"a measurement of {channels}x{angles}x{detectors}": channels * angles * detectors,
+            f"a grid of {channels}x{rows * self.oversample}x{columns * self.oversample} to simulate it on": (
+                channels * rows * columns * self.oversample**2
+            ),
+        }
+        for what, values in sizes.items():
+            if values > LARGEST:
+                raise ValueError(
+                    f"angles={angles}, detectors={detectors}, oversample={self.oversample}: {what} would "
+                    f"have {values:,} values ({values * 4 / 2**30:,.1f} GiB an image), at most {LARGEST:,} "
+                    "are possible: choose fewer angles or detectors, or a smaller oversample"
+                )
 
     @property
     def measurement_shape(self) -> tuple[int, ...]:
@@ -112,6 +144,10 @@ class CT(Operator):
             x = resample(*self._finer(x), x)
         y = self._projector(x, self.oversample).forward(x.flatten(2).flatten(0, 1))
         return y.reshape(-1, *self.measurement_shape) / (self.side * self.oversample)
+
+    def own_noise(self, named: bool) -> Noise | None:
+        sigma = (0.0 if named else SIGMA) if self.sigma is None else self.sigma
+        return Noise(self.measurement_shape, sigma=sigma) if sigma else None
 
     def adjoint(self, y: Tensor) -> Tensor:
         x = self._projector(y, self.oversample).adjoint(y.flatten(2).flatten(0, 1))

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.describe.certificate import without_noise
 from bench.operators import Operator
 from bench.operators.noise import Noise
 from bench.operators.shared.chain import Chain
@@ -49,6 +50,11 @@ class Case:
     def random(self) -> bool:
         """Whether measurements differ with the generator's seed."""
         return not same(self.measure(seed=1), self.measure(seed=2))
+
+    @cached_property
+    def quiet(self) -> "Case":
+        """The same without the parts of a chain that only add noise: what linearity is asked of."""
+        return Case(without_noise(self.operator), self.seed)
 
     def normal(self, shape: Sequence[int], dtype: torch.dtype, name: str) -> Tensor:
         """Standard normal numbers."""
@@ -139,6 +145,7 @@ def _devices(case: Case) -> Figure:
 
 
 def _linear(case: Case) -> Figure:
+    case = case.quiet
     if not case.operator.linear:
         return "it is not linear"
     worst = 0.0
@@ -150,6 +157,7 @@ def _linear(case: Case) -> Figure:
 
 
 def _adjoint(case: Case) -> Figure:
+    case = case.quiet
     if not case.operator.linear:
         return "it is not linear"
     if not case.operator.can("adjoint"):

@@ -79,7 +79,7 @@ def deepinv_physics(size=SIZE, angles=ANGLES, device="cpu"):
 
 def ours():
     """Our operator, matrix made."""
-    operator = CT((1, SIZE, SIZE), angles=ANGLES)
+    operator = CT((1, SIZE, SIZE), angles=ANGLES, oversample=1)
     operator.inverse(operator.forward(X))
     operator.adjoint(operator.forward(X))
     return operator
@@ -135,7 +135,7 @@ def test_filtered_back_projection(benchmark, who):
 @pytest.mark.parametrize("way", ["forward", "adjoint", "inverse"])
 def test_lodopab(benchmark, way):
     """The size where the matrix (with its transpose, 7.8 GiB at most) is no longer kept."""
-    operator = CT((1, 362, 362), angles=1000)
+    operator = CT((1, 362, 362), angles=1000, oversample=1)
     x = torch.rand(1, 1, 362, 362, generator=GENERATOR)
     y = torch.rand(1, 1, 1000, 513, generator=GENERATOR)
     benchmark.pedantic(getattr(operator, way), (x if way == "forward" else y,), rounds=1)

@@ -9,16 +9,19 @@ import torch
 from skimage.data import shepp_logan_phantom
 from skimage.transform import iradon, radon, resize
 
+from bench import registry
 from bench.operators._fbp import redundancy
 from bench.operators._projector import Projector
 from bench.operators.ct import CT
+from bench.operators.shared.chain import Chain
+from bench.problem import build_operator
+from bench.spec import Component, parse_chain
 
 SETTINGS = [
     {},
-    {"angles": 7, "detectors": 11},
+    {"angles": 7, "detectors": 11, "oversample": 1},
     {"angles": 5, "arc": 60.0, "detector_width": 1.7},
-    {"angles": 9, "oversample": 2},
-    {"angles": 9, "geometry": "fan"},
+    {"angles": 9, "geometry": "fan", "oversample": 1},
     {"angles": 9, "geometry": "fan", "source": 1.0, "detector": 0.0, "oversample": 2},
 ]
 
@@ -77,7 +80,7 @@ def test_size_alone_decides_how_it_is_computed():
 def test_projection_at_right_angles():
     """At 0 and 90 degrees a projection is the sum of columns and of rows, by definition."""
     x = torch.rand(1, 1, 9, 9)
-    y = CT((1, 9, 9), angles=2, detectors=9, detector_width=1.0).forward(x)[0, 0] * 9
+    y = CT((1, 9, 9), angles=2, detectors=9, detector_width=1.0, oversample=1).forward(x)[0, 0] * 9
     torch.testing.assert_close(y[0], x[0, 0].sum(0))
     torch.testing.assert_close(y[1], x[0, 0].sum(1).flip(0))
 
@@ -225,6 +228,10 @@ def test_lodopab_geometry():
         ({"detectors": 0}, "detectors must be positive, not 0"),
         ({"arc": 0.0}, "arc must be positive, not 0"),
         ({"oversample": -1}, "oversample must be positive"),
+        ({"sigma": -1.0}, "sigma must be at least 0, not -1"),
+        ({"angles": 10**9}, r"1x1000000000x23 would have 23,000,000,000 values \(85.7 GiB an image\)"),
+        ({"detectors": 10**9}, r"1x30x1000000000 would have 30,000,000,000 values"),
+        ({"oversample": 1000}, r"a grid of 1x16000x16000 to simulate it on would have 256,000,000 values"),
         ({"geometry": "fan", "source": 0.5}, "the source must be outside the image"),
     ],
 )
@@ -236,7 +243,33 @@ def test_bad_values(params, message):
 
 def test_system_has_no_finer_grid():
     """A reconstruction gets the coarse operator: with the fine one it would know the simulation."""
-    fine, coarse = CT((1, 16, 16), oversample=2), CT((1, 16, 16))
+    fine, coarse = CT((1, 16, 16)), CT((1, 16, 16), oversample=1)
     x = torch.rand(1, 1, 16, 16)
     torch.testing.assert_close(fine.system.forward(x, None), coarse.forward(x))
     assert (fine.forward(x) - coarse.forward(x)).norm() > 0.001 * coarse.forward(x).norm()
+
+
+@pytest.mark.parametrize(
+    ("text", "sigmas"),
+    [
+        ("ct", [0.01]),
+        ("ct:sigma=0.2", [0.2]),
+        ("ct:sigma=0", []),
+        ("ct+noise:sigma=0.3", [0.3]),
+        ("ct+permutation+noise:sigma=0.3", [0.3]),
+        ("ct:sigma=0.2+noise:sigma=0.3", [0.2, 0.3]),
+    ],
+)
+def test_noise_by_default(text, sigmas):
+    """A sinogram is noisy unless the chain says otherwise; what is given is always kept."""
+    operator = build_operator([p.checked(registry.operators) for p in parse_chain(text)], (1, 16, 16), 0)
+    parts = operator.parts if isinstance(operator, Chain) else [operator]
+    assert [part.gaussian for part in parts if part.noise] == sigmas
+
+
+def test_noise_has_the_deviation_that_is_said():
+    """What the harness measures differs from the projection by Gaussian noise of 0.01."""
+    operator = build_operator([Component("ct")], (1, 32, 32), 0)
+    x = torch.rand(4, 1, 32, 32)
+    noise = operator.forward(x, torch.Generator().manual_seed(0)) - CT((1, 32, 32)).forward(x)
+    assert float(noise.std()) == pytest.approx(0.01, rel=0.05)

@@ -22,7 +22,7 @@ from bench.testing.operators import OPERATOR_RULES, Broken, hold_device
 CHAINS = [
     "xor_ctr+noise:sigma=0.01",
     "ct+noise:sigma=0.1",
-    "ct:oversample=2",
+    "ct:oversample=1,sigma=0",
     "ct:geometry=fan",
     "deblurring:kernel=motion",
     "inpainting:mask=box",
