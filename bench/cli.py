@@ -69,7 +69,15 @@ def run(
     preset: Annotated[
         str | None, typer.Option(help="quick, or paper: 96x96, width 64, 35 epochs (quick).")
     ] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="Seed of everything random; repeatable.")] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option(help="Training seed: weights, order, training noise; repeatable (0).")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Short for that many: 0, 1, 2, ...")] = None,
+    problem_seed: Annotated[int, typer.Option(help="Seed of key, masks and test noise.")] = 0,
+    protocol: Annotated[str, typer.Option(help="How images are scored: a name, or a .toml file.")] = "unit",
+    metric: Annotated[
+        list[str] | None, typer.Option(help="One more metric: name:key=value, or a .py file; repeatable.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     results: Results = Path("results"),
     force: Annotated[bool, typer.Option("--force", help="Run again what has a record.")] = False,
@@ -116,13 +124,21 @@ def run(
         "weight_decay": weight_decay, "schedule": schedule, "loss": loss, "precision": precision,
         "clip": clip, "ema": ema, "patience": patience, "augment": augment,
     }  # fmt: skip
-    asked = {"preset": preset, "device": device, "changes": changes, "baselines": baselines}
+    if seed and seeds:
+        raise UsageError("give --seed (each by its number) or --seeds (how many), not both")
+    trainings = list(range(seeds)) if seeds else seed
+    asked = {
+        "preset": preset, "device": device, "changes": changes, "baselines": baselines,
+        "problem_seed": problem_seed, "protocol": protocol, "metrics": metric or [],
+    }  # fmt: skip
     if file or suite:
         if operator or model or (file and suite):
             raise UsageError("give a suite, or --operator and --model, not both")
         from bench.console.session import run_suite
 
-        run_suite(file or suite or "", {"dataset": dataset, "seeds": seed, **asked}, results, force, jobs)
+        run_suite(
+            file or suite or "", {"dataset": dataset, "seeds": trainings, **asked}, results, force, jobs
+        )
         return
     if not operator or not model:
         raise UsageError(
@@ -131,8 +147,13 @@ def run(
         )
     from bench.console.session import run_pairs
 
-    given = {k: v for k, v in asked.items() if v is not None}
-    pairs = {"operators": operator, "models": model, "dataset": dataset or "photos", "seeds": seed or [0]}
+    given = {k: v for k, v in asked.items() if v is not None} | {"seeds": trainings or [0]}
+    pairs = {
+        "operators": operator,
+        "models": model,
+        "dataset": dataset or "photos",
+        "seeds": trainings or [0],
+    }
     run_pairs({**pairs, **given}, results, force, jobs)
 
 

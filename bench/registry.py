@@ -12,7 +12,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
@@ -20,12 +20,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
-
 from bench.errors import UsageError
-
-#: Parameters that the harness fills in; they cannot be set by a user.
-HARNESS_PARAMETERS = frozenset({"image_shape", "previous", "in_channels", "out_channels", "image_size"})
+from bench.sources import Source
 
 
 @dataclass(frozen=True)
@@ -113,6 +109,23 @@ class Registry:
             return entries[name]
         raise unknown(name, self)
 
+    def source(self, name: str) -> Source:
+        """The file behind a name, and the module that it is.
+
+        Raises:
+            UsageError: unknown name.
+        """
+        entry = self.find(name)
+        if entry.entry_point is not None:
+            path = _source_of_module(entry.entry_point)
+            if path is None:
+                raise UsageError(f"{entry.origin}: its source is not to be found")
+            return Source(path, entry.entry_point.module, path.name == "__init__.py")
+        assert entry.path is not None
+        if entry.path.parent == self.room:
+            return Source(entry.path, f"{self.package}.{entry.name}")
+        return Source(entry.path, entry.path.stem)
+
     def load(self, name: str) -> Any:
         """Import and return the class (or function) behind a name.
 
@@ -192,66 +205,6 @@ def unknown(name: str, *rooms: Registry) -> UsageError:
     return UsageError(f"unknown {kind} {name!r}.{hint} There are: {there}; or give the path of a .py file.")
 
 
-def check_parameters(thing: Callable[..., Any], name: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as ``thing`` takes them: text turned into the annotated types, unknown names refused.
-
-    Raises:
-        UsageError: an unknown parameter, or a value of the wrong type; all problems in one message.
-    """
-    known = {k: p for k, p in inspect.signature(thing).parameters.items() if k not in HARNESS_PARAMETERS}
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in known.values())
-    known = {k: p for k, p in known.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-    problems, values = [], {}
-    for key, value in params.items():
-        if key not in known:
-            if takes_any:
-                values[key] = value
-                continue
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            problems.append(f"no parameter {key!r}{hint}")
-            continue
-        try:
-            values[key] = _convert(value, known[key])
-        except ValueError as error:
-            problems.append(f"{key}={value}: {error}")
-    missing = [k for k, p in known.items() if p.default is p.empty and k not in params and k != "seed"]
-    problems += [f"{key} has no default and must be given" for key in missing]
-    if problems:
-        taken = ", ".join(_signature_text(p) for p in known.values()) or "no parameters"
-        raise UsageError(f"{name}: {'; '.join(problems)}. {name} takes {taken}.")
-    return values
-
-
-def without_defaults(thing: Callable[..., Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters that differ from the defaults of ``thing``: the shortest way to say them."""
-    known = inspect.signature(thing).parameters
-    return {k: v for k, v in params.items() if k not in known or v != known[k].default}
-
-
-def _convert(value: Any, parameter: inspect.Parameter) -> Any:
-    """``value`` as the type that the parameter is annotated with (or that its default has)."""
-    hint = parameter.annotation
-    if hint is parameter.empty:
-        hint = type(parameter.default) if parameter.default not in (None, parameter.empty) else Any
-    if isinstance(value, str) and value.lower() == "none":
-        value = None
-    try:
-        adapter: TypeAdapter[Any] = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
-    except PydanticUserError:
-        adapter = TypeAdapter(hint)
-    try:
-        return adapter.validate_python(value)
-    except ValidationError as error:
-        reasons = dict.fromkeys(e["msg"].lower() for e in error.errors())
-        raise ValueError(" or ".join(reasons)) from None
-
-
-def _signature_text(parameter: inspect.Parameter) -> str:
-    default = "" if parameter.default is parameter.empty else f"={parameter.default}"
-    return f"{parameter.name}{default}"
-
-
 def _guard(origin: str, load: Callable[[], Any]) -> Any:
     """Import a plug-in; whatever it raises becomes one message that names the file and the line."""
     try:
@@ -328,3 +281,4 @@ def _first_docstring_line(path: Path, kind: str) -> str:
 operators = Registry("operator", "bench.operators", "bench.operators:Operator")
 models = Registry("model", "bench.models", "bench.models:Model", allow_function=True)
 datasets = Registry("dataset", "bench.datasets", "bench.datasets:Dataset")
+metrics = Registry("metric", "bench.metrics", "bench.metrics:Metric")

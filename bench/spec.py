@@ -1,31 +1,32 @@
-"""What is run: components with parameters, their text form, presets, and the fingerprint."""
+"""What is run: components with parameters, their text form, and the fingerprint."""
 
-import ast
 import hashlib
-import inspect
 import json
-import math
 import re
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import ConfigDict
 
-import bench
 from bench.errors import BenchError, UsageError
-from bench.registry import Registry, check_parameters, is_path, without_defaults
+from bench.parameters import UNKNOWN_REFUSED, Parameters, check_parameters, parameter_names, without_defaults
+from bench.recipe import Recipe
+from bench.registry import Registry, is_path
+from bench.sources import file_digest, source_digest
 
-#: How records are read: a field of another version is an error, not lost.
-UNKNOWN_REFUSED = ConfigDict(extra="forbid")
+#: Version of the numbers: raised by hand whenever training, data order, scoring or simulation change a
+#: score, so that runs of before are run again. ``tests/runs/test_numbers.py`` fails when it was forgotten.
+NUMBERS = 2
+#: Seeds are what torch's generators take.
+LARGEST_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
 class Component:
-    """An operator, model or dataset by name, with the parameters that differ from its defaults.
+    """An operator, model, dataset or metric by name, with the parameters that differ from its defaults.
 
     Text form: ``name`` or ``name:key=value,key=value``; the name may be a path to a ``.py`` file.
     """
@@ -33,7 +34,10 @@ class Component:
     __pydantic_config__: ClassVar[ConfigDict] = UNKNOWN_REFUSED
 
     name: str
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=Parameters)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "params", Parameters(self.params))
 
     @classmethod
     def parse(cls, text: str) -> "Component":
@@ -61,7 +65,11 @@ class Component:
     @property
     def label(self) -> str:
         """The text form with a path shortened to its file's stem: what tables show."""
-        return (Path(self.name).stem if is_path(self.name) else self.name) + self._parameter_text()
+        return self._short_name + self._parameter_text()
+
+    @property
+    def _short_name(self) -> str:
+        return Path(self.name).stem if is_path(self.name) else self.name
 
     def _parameter_text(self) -> str:
         text = ",".join(f"{k}={v}" for k, v in self.params.items())
@@ -76,9 +84,9 @@ class Component:
         thing = registry.load(self.name)
         params = dict(self.params)
         for key, value in (defaults or {}).items():
-            if key in _parameter_names(thing):
+            if key in parameter_names(thing):
                 params.setdefault(key, value)
-        params = check_parameters(thing, self.label.partition(":")[0], params)
+        params = check_parameters(thing, self._short_name, params)
         return Component(self.name, without_defaults(thing, params))
 
     def build(self, registry: Registry, **context: Any) -> Any:
@@ -89,7 +97,7 @@ class Component:
             BenchError: its constructor fails in another way.
         """
         thing = registry.load(self.name)
-        names = _parameter_names(thing)
+        names = parameter_names(thing)
         given = {k: v for k, v in context.items() if k in names} | dict(self.params)
         try:
             return thing(**given)
@@ -102,18 +110,12 @@ class Component:
             raise BenchError(f"{self.label}: its constructor raised {kind}: {error}") from error
 
     def source(self, registry: Registry) -> str:
-        """SHA-256 of the code behind it: its file and the room's private files it imports."""
-        entry = registry.find(self.name)
-        if entry.path is None:
-            thing = registry.load(self.name)
-            path = Path(sys.modules[thing.__module__].__file__ or "")
-        else:
-            path = entry.path
-        return source_digest(path)
+        """SHA-256 of the code behind it: its file and the files of its own package that it imports."""
+        return source_digest(registry.source(self.name))
 
-
-def _parameter_names(thing: Any) -> set[str]:
-    return set(inspect.signature(thing).parameters)
+    def identity(self) -> list[Any]:
+        """What of it a fingerprint covers: name and parameters, a file's content in place of its path."""
+        return [self._short_name, {k: file_digest(v) or v for k, v in self.params.items()}]
 
 
 def parse_chain(text: str) -> tuple[Component, ...]:
@@ -121,90 +123,33 @@ def parse_chain(text: str) -> tuple[Component, ...]:
     return tuple(Component.parse(part) for part in re.split(r"\+(?=[A-Za-z_./~])", text))
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained.
-
-    Attributes:
-        epochs: passes over the training images.
-        batch_size: images per step.
-        lr: learning rate (its peak, where the schedule moves it).
-        optimizer: ``adam`` or ``adamw``.
-        weight_decay: decoupled weight decay of ``adamw``.
-        schedule: ``constant``; ``cosine`` from lr to 0; ``onecycle`` (Smith 2018), up and down again.
-        loss: ``mse``, ``l1``, or ``ssim``: 0.84 (1 - SSIM) + 0.16 L1 (Zhao et al. 2017).
-        precision: ``float32`` or ``bfloat16`` autocast.
-        clip: largest norm of the gradient; 0 is off.
-        ema: decay per step of an exponential moving average of the weights; 0 is off.
-        patience: epochs without a better validation PSNR after which training stops; 0 is off.
-        augment: whether images are mirrored at random.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = UNKNOWN_REFUSED
-
-    epochs: int = 8
-    batch_size: int = 32
-    lr: float = 4e-3
-    optimizer: Literal["adam", "adamw"] = "adam"
-    weight_decay: float = 0.0
-    schedule: Literal["constant", "cosine", "onecycle"] = "onecycle"
-    loss: Literal["mse", "l1", "ssim"] = "mse"
-    precision: Literal["float32", "bfloat16"] = "float32"
-    clip: float = 0.0
-    ema: float = 0.0
-    patience: int = 0
-    augment: bool = False
-
-    def __post_init__(self) -> None:
-        least = {"epochs": 1, "batch_size": 1, "patience": 0, "weight_decay": 0, "clip": 0, "ema": 0}
-        for name, bound in least.items():
-            if not bound <= getattr(self, name) < math.inf:
-                raise UsageError(f"{name} must be at least {bound} (and finite), not {getattr(self, name)}")
-        if self.ema >= 1:
-            raise UsageError(f"ema must be below 1, not {self.ema}")
-        if self.weight_decay and self.optimizer == "adam":
-            raise UsageError("weight_decay has an effect with optimizer adamw only")
-        if not 0 < self.lr < math.inf:
-            raise UsageError(f"lr must be positive (and finite), not {self.lr}")
+def chain_text(chain: Sequence[Component]) -> str:
+    """The text form of a chain, as :func:`parse_chain` reads it."""
+    return "+".join(str(part) for part in chain)
 
 
-@dataclass(frozen=True)
-class Preset:
-    """A named setting.
-
-    Attributes:
-        recipe: of every model that trains.
-        parameters: for the dataset and the model, where they take them.
-        own_recipes: whether values that a model brings itself go before the recipe's.
-    """
-
-    recipe: Recipe
-    parameters: Mapping[str, Any]
-    own_recipes: bool = False
-
-
-PRESETS = {
-    # Minutes on two CPU cores: each component's own defaults.
-    "quick": Preset(Recipe(), {}, own_recipes=True),
-    # Hauptmann & Adler: 96x96, plain network of width 64, Adam 2e-3, batch 32, 35 epochs, MSE.
-    "paper": Preset(
-        Recipe(epochs=35, batch_size=32, lr=2e-3, schedule="constant"),
-        {"size": 96, "width": 64, "residual": False, "train": 90_000, "test": 10_000},
-    ),
-}
+def chain_label(chain: Sequence[Component]) -> str:
+    """A chain as tables show it."""
+    return "+".join(part.label for part in chain)
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One run: a chain of operators, a model, a dataset, a seed and, if the model is trained, a recipe.
+    """One run: a chain of operators, a model, a dataset, two seeds and, if the model is trained, a recipe.
 
     Attributes:
         operator: the chain, left to right.
         model: the model.
         dataset: the dataset.
-        seed: seed of everything random.
+        seed: the training seed: initialisation, batch order, training noise.
+        problem_seed: the problem's seed: key, masks, test noise.
         device: ``cpu`` or ``cuda``: scores can differ between the two in the last digits.
         recipe: how the model is trained; None for models without training.
+        protocol: name of the way of scoring, or the path of its ``.toml`` file.
+        metrics: metrics besides those of the protocol.
+
+    Raises:
+        UsageError: a seed below 0 or above 2^63 - 1.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = UNKNOWN_REFUSED
@@ -213,19 +158,29 @@ class RunSpec:
     model: Component
     dataset: Component
     seed: int = 0
+    problem_seed: int = 0
     device: str = "cpu"
     recipe: Recipe | None = None
+    protocol: str = "unit"
+    metrics: tuple[Component, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, seed in (("seed", self.seed), ("problem seed", self.problem_seed)):
+            if not 0 <= seed <= LARGEST_SEED:
+                raise UsageError(f"a {name} is from 0 to {LARGEST_SEED}, not {seed}")
 
     @property
     def operator_label(self) -> str:
         """The chain as tables show it."""
-        return "+".join(part.label for part in self.operator)
+        return chain_label(self.operator)
 
     def command(self) -> str:
         """The command line that makes this run again."""
-        words = ["bench run", f"--operator {_quoted('+'.join(map(str, self.operator)))}"]
-        words += [f"--model {_quoted(str(self.model))}", f"--dataset {_quoted(str(self.dataset))}"]
-        words += [f"--seed {self.seed}", f"--device {self.device}"]
+        texts = {"operator": chain_text(self.operator), "model": str(self.model)}
+        texts |= {"dataset": str(self.dataset), "protocol": self.protocol}
+        words = ["bench run", *(f"--{name} {shlex.quote(text)}" for name, text in texts.items())]
+        words += [f"--metric {shlex.quote(str(metric))}" for metric in self.metrics]
+        words += [f"--seed {self.seed}", f"--problem-seed {self.problem_seed}", f"--device {self.device}"]
         if self.recipe:
             for f in fields(self.recipe):
                 value = getattr(self.recipe, f.name)
@@ -233,7 +188,7 @@ class RunSpec:
                 if isinstance(value, bool):
                     words.append(f"--{name}" if value else f"--no-{name}")
                 else:
-                    words.append(f"--{name} {value}")
+                    words.append(f"--{name} {shlex.quote(str(value))}")
         return " ".join(words)
 
     def to_json(self) -> dict[str, Any]:
@@ -243,73 +198,24 @@ class RunSpec:
     def fingerprint(self, dataset_digest: str, sources: Sequence[str]) -> str:
         """16 hexadecimal digits over all that can change the scores.
 
+        Covered as well: :data:`NUMBERS`, and the content of files that parameters or the protocol name.
+
         Args:
             dataset_digest: SHA-256 of the images.
-            sources: SHA-256 of the source of each operator and of the model.
+            sources: SHA-256 of the source of each operator, of the model and of each metric.
         """
         content = {
-            "operator": [[p.label, dict(p.params)] for p in self.operator],
-            "model": [self.model.label, dict(self.model.params)],
+            "numbers": NUMBERS,
+            "operator": [part.identity() for part in self.operator],
+            "model": self.model.identity(),
             "seed": self.seed,
+            "problem_seed": self.problem_seed,
             "device": self.device,
             "recipe": asdict(self.recipe) if self.recipe else None,
+            "protocol": file_digest(self.protocol) or self.protocol,
+            "metrics": [metric.identity() for metric in self.metrics],
             "dataset": dataset_digest,
             "sources": list(sources),
         }
         text = json.dumps(content, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _quoted(text: str) -> str:
-    return shlex.quote(text)
-
-
-def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """``recipe`` with the values of ``changes`` that are not None.
-
-    Raises:
-        UsageError: an unknown name, or a value that does not fit.
-    """
-    given = {k: v for k, v in changes.items() if v is not None}
-    return replace(recipe, **check_parameters(Recipe, "the recipe", given))
-
-
-def source_digest(path: Path) -> str:
-    """SHA-256 of a Python file and of the files it imports: private ones, and other operators and models.
-
-    Comments, docstrings and formatting do not count: the syntax tree is hashed.
-    """
-    sha, pending, seen = hashlib.sha256(), [path], set()
-    while pending:
-        current = pending.pop()
-        if current in seen:
-            continue
-        seen.add(current)
-        tree = ast.parse(current.read_text(encoding="utf-8"))
-        sha.update(ast.dump(_without_docstrings(tree)).encode())
-        pending += sorted(path for module in _imported(tree) for path in _files(module, current))
-    return sha.hexdigest()
-
-
-def _imported(tree: ast.Module) -> set[str]:
-    """Modules that a file is made of: ``_name``, and all below ``bench.operators`` and ``bench.models``."""
-    modules = [n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module]
-    modules += [a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names]
-    rooms = ("bench.operators.", "bench.models.")
-    return {m for m in modules if m.rpartition(".")[2].startswith("_") or m.startswith(rooms)}
-
-
-def _files(module: str, importer: Path) -> set[Path]:
-    """Files that a module may be: beside the file that imports it, or in this package."""
-    first, *rest = module.split(".")
-    candidates = {importer.parent / f"{module.rpartition('.')[2]}.py"}
-    if first == "bench":
-        candidates |= {Path(folder, *rest).with_suffix(".py") for folder in bench.__path__}
-    return {path for path in candidates if path.is_file()}
-
-
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
-            node.body = node.body[1:] or [ast.Pass()]
-    return tree

@@ -18,8 +18,8 @@ from bench.checkpoint import Epoch, History, State, copied
 from bench.errors import BenchError, UsageError
 from bench.metrics import capped_psnr, similarity
 from bench.problem import Problem
+from bench.recipe import Recipe
 from bench.runs.timing import synchronise
-from bench.spec import Recipe
 
 __all__ = ["Epoch", "History", "Progress", "Trainer"]
 

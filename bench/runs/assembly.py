@@ -1,4 +1,4 @@
-"""Images, problems and models from their text forms, kept for the runs that share them."""
+"""Images, problems and models from checked components, kept for the runs that share them."""
 
 import time
 from functools import lru_cache
@@ -13,17 +13,16 @@ from bench.errors import BenchError, UsageError, reason
 from bench.models import FunctionModel, Model
 from bench.problem import Problem, build_operator, check_size
 from bench.runs.leakage import duplicates
-from bench.spec import Component, parse_chain
+from bench.spec import Component, chain_label, parse_chain
 
 
 @lru_cache(maxsize=1)
-def load_images(dataset: str) -> tuple[Splits, str]:
+def load_images(dataset: Component) -> tuple[Splits, str]:
     """The splits of a dataset, and the SHA-256 of their content; the last dataset is kept."""
-    component = Component.parse(dataset).checked(registry.datasets)
-    splits: Splits = component.build(registry.datasets).load()
+    splits: Splits = dataset.build(registry.datasets).load()
     if not len(splits.train) or not len(splits.test):
         raise UsageError(
-            f"{dataset} has {len(splits.train)} training and {len(splits.test)} test images; "
+            f"{dataset.label} has {len(splits.train)} training and {len(splits.test)} test images; "
             "at least one of each is needed"
         )
     check_size(splits.image_shape, 11, "SSIM's 11x11 window")
@@ -32,18 +31,20 @@ def load_images(dataset: str) -> tuple[Splits, str]:
 
 
 @lru_cache(maxsize=1)
-def duplicates_in(dataset: str) -> dict[str, Any]:
+def duplicates_in(dataset: Component) -> dict[str, Any]:
     """Test images of a dataset that have a copy among its training images."""
     images, _ = load_images(dataset)
     return duplicates(images.train, images.test)
 
 
 @lru_cache(maxsize=2)
-def load_problem(operator: str, dataset: str, seed: int, device: str) -> Problem:
-    """A problem from its text form; the last two are kept, so that models share one operator."""
+def load_problem(
+    operator: tuple[Component, ...], dataset: Component, problem_seed: int, seed: int, device: str
+) -> Problem:
+    """The problem of checked components; the last two are kept, so that models share one operator."""
     images, _ = load_images(dataset)
-    chain = [part.checked(registry.operators) for part in parse_chain(operator)]
-    return Problem(build_operator(chain, images.image_shape, seed), images, seed, torch.device(device))
+    built = build_operator(operator, images.image_shape, problem_seed)
+    return Problem(built, images, seed, torch.device(device))
 
 
 def problem_of(operator: str, dataset: str, seed: int) -> tuple[Problem, str]:
@@ -52,16 +53,15 @@ def problem_of(operator: str, dataset: str, seed: int) -> tuple[Problem, str]:
     Raises:
         UsageError: unknown names or parameters, or images that cannot be used.
     """
-    chain = [part.checked(registry.operators) for part in parse_chain(operator)]
-    text = "+".join(map(str, chain))
-    problem = load_problem(text, str(Component.parse(dataset).checked(registry.datasets)), seed, "cpu")
-    return problem, "+".join(part.label for part in chain)
+    chain = tuple(part.checked(registry.operators) for part in parse_chain(operator))
+    images = Component.parse(dataset).checked(registry.datasets)
+    return load_problem(chain, images, seed, seed, "cpu"), chain_label(chain)
 
 
 @lru_cache(maxsize=4)
-def certificate(operator: str, dataset: str, seed: int) -> dict[str, Any]:
+def certificate(operator: tuple[Component, ...], dataset: Component, seed: int) -> dict[str, Any]:
     """What ``bench describe`` measures, once for all models; nothing where it would take many seconds."""
-    problem = load_problem(operator, dataset, seed, "cpu")
+    problem = load_problem(operator, dataset, seed, seed, "cpu")
     x, generator = problem.images.test[:IMAGES].float() / 255, torch.Generator().manual_seed(0)
     try:
         problem.operator.measure(x[:1], generator)  # what is made once does not count

@@ -26,7 +26,8 @@ import pandas as pd
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from bench.errors import BenchError, UsageError
-from bench.spec import UNKNOWN_REFUSED, RunSpec
+from bench.parameters import UNKNOWN_REFUSED
+from bench.spec import RunSpec
 
 SCHEMA = 1
 

@@ -1,13 +1,14 @@
 """Specs from what a person typed: names found, parameters checked, preset and device settled."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from bench import registry
 from bench.errors import UsageError
-from bench.spec import PRESETS, Component, Preset, Recipe, RunSpec, override, parse_chain
+from bench.recipe import PRESETS, Preset, Recipe, override
+from bench.spec import Component, RunSpec, parse_chain
 
 
 def specify(
@@ -17,6 +18,9 @@ def specify(
     *,
     preset: str = "quick",
     seed: int = 0,
+    problem_seed: int = 0,
+    protocol: str = "unit",
+    metrics: Sequence[str] = (),
     device: str = "auto",
     changes: Mapping[str, Any] | None = None,
 ) -> RunSpec:
@@ -35,6 +39,9 @@ def specify(
         model=component,
         dataset=specified_dataset(dataset, preset),
         seed=seed,
+        problem_seed=problem_seed,
+        protocol=protocol,
+        metrics=tuple(Component.parse(metric).checked(registry.metrics) for metric in metrics),
         device=find_device(device),
         recipe=_recipe(component, given, changes or {}),
     )

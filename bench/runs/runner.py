@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,6 +19,7 @@ from bench.errors import BenchError, CheckpointError, MismatchError, UsageError,
 from bench.metrics import mean_score
 from bench.models import Model, NetworkModel
 from bench.problem import Problem
+from bench.recipe import Recipe
 from bench.runs import provenance, timing
 from bench.runs.assembly import (
     build_model,
@@ -32,7 +33,7 @@ from bench.runs.evaluation import evaluate, save_samples
 from bench.runs.leakage import repeated_ivs
 from bench.runs.record import Record, clear, runs_folder, writing
 from bench.runs.request import specify
-from bench.spec import Recipe, RunSpec
+from bench.spec import RunSpec
 from bench.training import History, Progress, Trainer
 
 
@@ -43,6 +44,9 @@ def run(
     *,
     preset: str = "quick",
     seed: int = 0,
+    problem_seed: int = 0,
+    protocol: str = "unit",
+    metrics: Sequence[str] = (),
     device: str = "auto",
     results: str | Path = "results",
     force: bool = False,
@@ -56,12 +60,15 @@ def run(
         model: ``name:key=value`` or the path of a ``.py`` file.
         dataset: ``name:key=value`` or the path of a ``.py`` file.
         preset: ``quick`` or ``paper``.
-        seed: seed of everything random.
+        seed: the training seed: initialisation, batch order, training noise.
+        problem_seed: the problem's seed: key, masks, test noise.
+        protocol: a way of scoring, or the path of a ``.toml`` file.
+        metrics: metrics besides the protocol's: ``name:key=value`` or the path of a ``.py`` file.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         results: folder of the records.
         force: run again what has a record.
         report: called after every training step.
-        **recipe: values of :class:`bench.spec.Recipe`: ``epochs``, ``batch_size``, ``lr``, ...
+        **recipe: values of :class:`bench.recipe.Recipe`: ``epochs``, ``batch_size``, ``lr``, ...
 
     Returns:
         The record; ``record.scores["psnr"]`` is the mean PSNR over the test images in dB.
@@ -72,7 +79,18 @@ def run(
     Example:
         >>> record = bench.run("xor_ctr+noise:sigma=0.01", "unet", epochs=2)  # doctest: +SKIP
     """
-    spec = specify(operator, model, dataset, preset=preset, seed=seed, device=device, changes=recipe)
+    spec = specify(
+        operator,
+        model,
+        dataset,
+        preset=preset,
+        seed=seed,
+        problem_seed=problem_seed,
+        protocol=protocol,
+        metrics=metrics,
+        device=device,
+        changes=recipe,
+    )
     return Run(spec).execute(Path(results), force=force, report=report or (lambda progress: None))
 
 
@@ -89,7 +107,7 @@ class Run:
     @property
     def images(self) -> Splits:
         """The dataset's splits."""
-        return load_images(str(self.spec.dataset))[0]
+        return load_images(self.spec.dataset)[0]
 
     @property
     def device(self) -> torch.device:
@@ -105,7 +123,7 @@ class Run:
             BenchError: the operator's own code fails.
         """
         spec = self.spec
-        return load_problem("+".join(map(str, spec.operator)), str(spec.dataset), spec.seed, spec.device)
+        return load_problem(spec.operator, spec.dataset, spec.problem_seed, spec.seed, spec.device)
 
     @cached_property
     def model(self) -> Model:
@@ -139,9 +157,10 @@ class Run:
     @cached_property
     def fingerprint(self) -> str:
         """Name of the run's folder; the same for all that gives the same scores."""
-        _, digest = load_images(str(self.spec.dataset))
+        _, digest = load_images(self.spec.dataset)
         sources = [part.source(registry.operators) for part in self.spec.operator]
         sources.append(self.spec.model.source(registry.models))
+        sources += [metric.source(registry.metrics) for metric in self.spec.metrics]
         return self.spec.fingerprint(digest, sources)
 
     def recorded(self, results: Path) -> Record | None:
@@ -213,7 +232,7 @@ class Run:
         record = self._draft(scores=means, timings=timings, parameters=model.parameters())
         repeated = repeated_ivs(self.problem)
         found: dict[str, Any] = {} if repeated is None else {"repeated_ivs": repeated}
-        found |= certificate("+".join(map(str, self.spec.operator)), str(self.spec.dataset), self.spec.seed)
+        found |= certificate(self.spec.operator, self.spec.dataset, self.spec.problem_seed)
         return replace(record, data={**record.data, "test_digest": digest, **found})
 
     def restore(self, weights: Path) -> None:
@@ -228,7 +247,7 @@ class Run:
 
     def _draft(self, **content: Any) -> Record:
         """A record with all that is known before the run."""
-        images, digest = load_images(str(self.spec.dataset))
+        images, digest = load_images(self.spec.dataset)
         counts = {k: len(v) for k in ("train", "validation", "test") if (v := getattr(images, k)) is not None}
         shapes: dict[str, Any] = {"image_shape": list(images.image_shape)}
         if content.get("status") != "failed":
@@ -246,7 +265,7 @@ class Run:
             spec=self.spec,
             role=role,
             settings=settings,
-            data={"digest": digest, "duplicates": duplicates_in(str(self.spec.dataset)), **counts, **shapes},
+            data={"digest": digest, "duplicates": duplicates_in(self.spec.dataset), **counts, **shapes},
             provenance=provenance.collect(self.device),
             **content,
         )

@@ -33,7 +33,7 @@ class Block(_Strict):
         models: text forms.
         dataset: in place of the suite's; stays when the whole suite is given another.
         seeds: in place of the suite's.
-        recipe: values of :class:`bench.spec.Recipe`.
+        recipe: values of :class:`bench.recipe.Recipe`.
         baselines: whether floor and ceilings run along.
         optional: whether the block is left out, with a message, where its data is not there.
     """
@@ -128,13 +128,22 @@ def expand(
     dataset: str | None = None,
     preset: str | None = None,
     seeds: Sequence[int] | None = None,
-    device: str = "auto",
     changes: Mapping[str, Any] | None = None,
     baselines: bool = True,
+    **settings: Any,
 ) -> tuple[list[Run], list[str]]:
     """All runs of a suite, and one message for each optional block that is left out.
 
     What is given here goes before the suite's own; a block's own dataset stays.
+
+    Args:
+        suite: what the file says.
+        dataset: in place of the suite's.
+        preset: in place of the suite's.
+        seeds: training seeds, in place of all in the file.
+        changes: recipe values.
+        baselines: whether floor and ceilings run along, where the file does not say that they do not.
+        **settings: what else :func:`bench.runs.request.specify` takes: ``device``, ``problem_seed``, ...
 
     Raises:
         UsageError: something in the suite cannot work; found before anything is trained.
@@ -151,7 +160,7 @@ def expand(
                 seeds=seeds or block.seeds or suite.seeds,
                 baselines=baselines and block.baselines,
                 preset=preset or suite.preset,
-                device=device,
+                **settings,
                 changes={**block.recipe, **given},
             )
         except UsageError as error:
@@ -159,5 +168,5 @@ def expand(
                 raise
             left_out.append(f"left out {', '.join(block.operators)} on {block.dataset}: {error}")
             continue
-        runs.update((str(run.spec), run) for run in planned)
+        runs.update((run.fingerprint, run) for run in planned)
     return list(runs.values()), left_out

@@ -14,8 +14,8 @@ from bench.datasets import Splits
 from bench.models import Model, NetworkModel
 from bench.operators import Operator
 from bench.problem import Problem
+from bench.recipe import Recipe, override
 from bench.seeding import stream
-from bench.spec import Recipe, override
 from bench.testing.operators import Broken, Figure, same
 from bench.training import History, Trainer
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from bench import registry
 from bench.errors import UsageError
-from bench.registry import Registry, check_parameters, is_path, without_defaults
+from bench.parameters import check_parameters, without_defaults
+from bench.registry import Registry, is_path
 
 OPERATOR = '''
 from bench import Operator

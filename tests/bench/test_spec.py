@@ -1,6 +1,8 @@
 """What is run: text forms, recipes, and fingerprints that change when the scores may."""
 
+import copy
 import json
+import pickle
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -10,8 +12,10 @@ from hypothesis import strategies as st
 
 from bench import registry
 from bench.errors import UsageError
+from bench.recipe import PRESETS, Recipe, override
 from bench.runs.request import specify
-from bench.spec import PRESETS, Component, Recipe, RunSpec, override, parse_chain, source_digest
+from bench.sources import Source, source_digest
+from bench.spec import Component, RunSpec, parse_chain
 
 names = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 values = st.one_of(
@@ -162,6 +166,9 @@ def test_the_fingerprint_covers_all_that_can_change_the_scores():
         replace(SPEC, model=Component("unet")),
         replace(SPEC, model=Component("attention_unet", {"width": 8})),
         replace(SPEC, seed=1),
+        replace(SPEC, problem_seed=1),
+        replace(SPEC, protocol="luma"),
+        replace(SPEC, metrics=(Component("nmse"),)),
         replace(SPEC, device="cuda"),
         replace(SPEC, recipe=None),
     ]
@@ -228,13 +235,108 @@ def test_an_operator_made_of_another_counts_it():
         assert source_digest(room / "denoising.py") != alone
 
 
-@pytest.mark.parametrize(
-    "line", ["from bench.operators._help import f", "import bench.operators._help", "from _help import f"]
-)
-def test_private_helpers_count(tmp_path, line):
-    """Code in a private file beside it counts as its own, at any depth."""
-    before = digest(tmp_path, line, _help="from _deep import g", _deep="g = 1")
-    assert digest(tmp_path, line, _help="from _deep import g", _deep="g = 2") != before
+@pytest.mark.parametrize("line", ["from helper import f", "import helper"])
+def test_files_beside_a_file_count(tmp_path, line):
+    """What a file given by path imports from its own folder is part of it, at any depth."""
+    before = digest(tmp_path, line, helper="from deep import g", deep="g = 1")
+    assert digest(tmp_path, line, helper="from deep import g", deep="g = 2") != before
+
+
+IMPORTS = {
+    "absolute": "from plug.deep.help import f",
+    "module": "import plug.deep.help",
+    "relative": "from .help import f",
+    "from the package": "from . import help",
+    "through another": "from ..through import f",
+    "by its package": "from plug import deep",
+}
+
+
+@pytest.mark.parametrize("line", IMPORTS.values(), ids=IMPORTS)
+def test_a_plug_ins_own_package_counts(tmp_path, line):
+    """Every module of the package that is reached by import counts, others do not."""
+    folder = tmp_path / "plug" / "deep"
+    folder.mkdir(parents=True)
+    (tmp_path / "plug" / "__init__.py").write_text("")
+    (folder / "__init__.py").write_text("from plug.deep import help")
+    (tmp_path / "plug" / "through.py").write_text("from plug.deep import help as f")
+    (tmp_path / "other.py").write_text("x = 1")
+    (folder / "mine.py").write_text(f"import other\n{line}")
+    source = Source(folder / "mine.py", "plug.deep.mine")
+
+    def after(path: Path, text: str) -> str:
+        path.write_text(text)
+        return source_digest(source)
+
+    before = after(folder / "help.py", "f = 1")
+    assert after(folder / "help.py", "f = 2") != before
+    assert after(folder / "help.py", "f = 1") == before
+    assert after(tmp_path / "other.py", "x = 2") == before
+
+
+def test_files_that_parameters_name_count(tmp_path):
+    """Other weights under the same path are another run; the same weights under another path are not."""
+
+    def print_of(name: str, content: bytes, base: Path = tmp_path) -> str:
+        path = base / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        return replace(SPEC, model=Component("unet", {"weights": str(path)})).fingerprint("", [])
+
+    before = print_of("weights.pt", b"one")
+    assert print_of("weights.pt", b"two!") != before
+    assert print_of("weights.pt", b"one") == before
+    assert print_of("moved.pt", b"one", tmp_path / "elsewhere") == before
+
+
+def test_folders_that_parameters_name_count(tmp_path):
+    """A folder stands for all files in it, their names and their content."""
+    spec = replace(SPEC, model=Component("unet", {"weights": tmp_path / "w"}))
+    (tmp_path / "w").mkdir()
+    prints = []
+    for name, text in (("a", "1"), ("a", "22"), ("b", "22")):
+        (tmp_path / "w" / name).write_text(text)
+        prints.append(spec.fingerprint("", []))
+    assert len(set(prints)) == 3
+
+
+def test_the_version_of_the_numbers_counts(monkeypatch):
+    """When the harness computes other scores, old records are not taken for new ones."""
+    before = SPEC.fingerprint("", [])
+    monkeypatch.setattr("bench.spec.NUMBERS", 10**6)
+    assert SPEC.fingerprint("", []) != before
+
+
+def test_components_are_keys():
+    """Equal components are one key, in whatever order their parameters were typed."""
+    one = Component("ct", {"angles": 3, "span": [0, 180]})
+    two = Component("ct", {"span": [0, 180], "angles": 3})
+    assert {one: 1}[two] == 1
+    assert one != Component("ct", {"angles": 4, "span": [0, 180]})
+    assert pickle.loads(pickle.dumps(one)) == copy.deepcopy(one) == one
+
+
+def test_a_component_cannot_be_changed():
+    """Its parameters are read only: a key that changes is lost."""
+    params = Component("ct", {"angles": 3}).params
+    for change in (lambda: params.update(angles=4), lambda: params.__setitem__("angles", 4), params.clear):
+        with pytest.raises(TypeError, match="make another component"):
+            change()
+
+
+@pytest.mark.parametrize("name", ["seed", "problem_seed"])
+@pytest.mark.parametrize("seed", [-1, 2**63, 2**64])
+def test_seeds_that_no_generator_takes(name, seed):
+    """Refused where they are given, with the range."""
+    with pytest.raises(UsageError, match=f"from 0 to {2**63 - 1}, not {seed}"):
+        replace(SPEC, **{name: seed})
+
+
+def test_a_seed_that_is_given_is_kept():
+    """``seed=0`` is the default's value, and still not the same as leaving it to the harness."""
+    kept = Component.parse("xor_ctr:seed=0").checked(registry.operators)
+    assert kept.params == {"seed": 0}
+    assert Component.parse("xor_ctr").checked(registry.operators).params == {}
 
 
 def test_helpers_that_import_each_other(tmp_path):

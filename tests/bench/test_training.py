@@ -13,7 +13,7 @@ from bench.datasets import Splits
 from bench.errors import BenchError, CheckpointError
 from bench.operators.denoising import Denoising
 from bench.problem import Problem
-from bench.spec import Recipe
+from bench.recipe import Recipe
 from bench.training import Trainer, channels_last
 
 

@@ -15,8 +15,9 @@ from safetensors.numpy import save_file
 
 from bench.leaderboard import page
 from bench.leaderboard.table import board
+from bench.recipe import Recipe
 from bench.runs.record import Record
-from bench.spec import Component, Recipe, RunSpec
+from bench.spec import Component, RunSpec
 
 OPERATORS, DATASETS, MODELS, SEEDS, IMAGES = 20, 5, 10, 5, 1000
 
@@ -46,7 +47,7 @@ def results(tmp_path_factory):
 
 def _write(results, operator, dataset, model, seed, psnr, files):
     recipe = None if model == "mean" else Recipe()
-    spec = RunSpec((Component(operator),), Component(model), Component(dataset), seed, "cpu", recipe)
+    spec = RunSpec((Component(operator),), Component(model), Component(dataset), seed, recipe=recipe)
     name = spec.fingerprint(dataset, [])
     ssim = np.full(len(psnr), 0.5)
     record = Record(

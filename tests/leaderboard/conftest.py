@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 
+from bench.recipe import Recipe
 from bench.runs.record import Record, writing
-from bench.spec import Component, Recipe, RunSpec, parse_chain
+from bench.spec import Component, RunSpec, parse_chain
 
 Make = Callable[..., Record]
 
@@ -42,7 +43,12 @@ def make(results: Path) -> Make:
         **parts: dict,
     ) -> Record:
         spec = RunSpec(
-            parse_chain(operator), Component.parse(model), Component.parse(dataset), seed, device, recipe
+            parse_chain(operator),
+            Component.parse(model),
+            Component.parse(dataset),
+            seed,
+            device=device,
+            recipe=recipe,
         )
         scores = _scores(psnr, f"{operator}{model}{seed}")
         name = fingerprint or spec.fingerprint(dataset, [test_digest or ""])

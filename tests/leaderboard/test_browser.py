@@ -15,7 +15,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from bench.leaderboard import page
 from bench.leaderboard.table import board
-from bench.spec import Recipe
+from bench.recipe import Recipe
 
 pytestmark = [
     pytest.mark.skipif(

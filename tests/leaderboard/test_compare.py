@@ -6,7 +6,7 @@ import pytest
 from bench.errors import UsageError
 from bench.leaderboard import compare, find, show
 from bench.leaderboard.table import board
-from bench.spec import Recipe
+from bench.recipe import Recipe
 
 HARD = np.random.default_rng(0).normal(18, 3, 40)
 

@@ -12,7 +12,7 @@ from PIL import Image
 from bench.errors import UsageError
 from bench.leaderboard import page
 from bench.leaderboard.table import board
-from bench.spec import Recipe
+from bench.recipe import Recipe
 
 EVIL = "<script>alert('x')</script>\"&"
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from bench.leaderboard import plots
 from bench.leaderboard.table import board
-from bench.spec import Recipe
+from bench.recipe import Recipe
 
 
 def _texts(axes):

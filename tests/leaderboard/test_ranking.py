@@ -5,7 +5,7 @@ import pytest
 
 from bench.leaderboard.ranking import NO_BETTER
 from bench.leaderboard.table import board
-from bench.spec import Recipe
+from bench.recipe import Recipe
 
 IMAGES = np.random.default_rng(0).normal(18, 3, 60)
 

@@ -10,7 +10,7 @@ from bench.models.gated_unet import GatedUNet
 from bench.models.known_plaintext import KnownPlaintext
 from bench.models.mean import Mean
 from bench.models.posterior_mean import PosteriorMean
-from bench.spec import Recipe
+from bench.recipe import Recipe
 from bench.training import Trainer
 
 

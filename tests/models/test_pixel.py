@@ -11,9 +11,10 @@ from bench.models.mean import Mean
 from bench.models.pixel_gate import PixelGate
 from bench.models.pixel_ridge import WEIGHTS, PixelRidge, _solve, seen
 from bench.problem import build_operator
+from bench.recipe import Recipe
 from bench.runs.request import specify
 from bench.runs.runner import Run
-from bench.spec import Recipe, parse_chain
+from bench.spec import parse_chain
 from bench.training import Trainer
 
 

@@ -12,9 +12,10 @@ from bench.models._features import FeatureUNet, feature_shapes, ladder
 from bench.models._padding import Padded
 from bench.models.timm_unet import TimmUNet
 from bench.operators.denoising import Denoising
+from bench.recipe import Recipe
 from bench.runs.request import specify
 from bench.runs.runner import Run
-from bench.spec import Component, Recipe
+from bench.spec import Component
 from bench.training import Trainer
 
 #: One small model of each kind of feature extractor in timm.

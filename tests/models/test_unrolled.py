@@ -13,7 +13,8 @@ from bench.models.unrolled_gradient import GradientDescent, UnrolledGradient
 from bench.operators import Operator
 from bench.operators.ct import CT
 from bench.problem import Problem, build_operator
-from bench.spec import Recipe, parse_chain
+from bench.recipe import Recipe
+from bench.spec import parse_chain
 from bench.training import Trainer
 
 MODELS = [LearnedPrimalDual, UnrolledGradient]

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import BenchError, UsageError
+from bench.recipe import Recipe
 from bench.runs.record import SCHEMA, Record, read_all, runs_folder, writing
-from bench.spec import Component, Recipe, RunSpec
+from bench.spec import Component, RunSpec
 
 SPEC = RunSpec(
     operator=(Component("xor_ctr"), Component("noise", {"sigma": 0.01})),

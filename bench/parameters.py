@@ -1,0 +1,114 @@
+"""Parameters of components: held, and checked against the signatures and annotations of what takes them."""
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NoReturn
+
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+
+from bench.errors import UsageError
+
+#: How records are read: a field of another version is an error, not lost.
+UNKNOWN_REFUSED = ConfigDict(extra="forbid")
+#: Parameters that the harness fills in; they cannot be set by a user.
+HARNESS_PARAMETERS = frozenset({"image_shape", "previous", "in_channels", "out_channels", "image_size"})
+#: Parameters that the harness fills in unless they are given: a default that is given is kept.
+FILLED_UNLESS_GIVEN = frozenset({"seed"})
+
+
+class Parameters(dict[str, Any]):
+    """Values by name, in the order of their names: a mapping that cannot be changed, and can be hashed."""
+
+    def __init__(self, values: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()):
+        super().__init__(sorted(dict(values).items()))
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(_hashable(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Parameters, (dict(self),)
+
+    def _refused(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("the parameters of a component cannot be changed; make another component")
+
+    __setitem__ = __delitem__ = __ior__ = _refused
+    clear = pop = popitem = setdefault = update = _refused
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return tuple((k, _hashable(v)) for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(map(_hashable, value))
+    return value
+
+
+def check_parameters(thing: Callable[..., Any], name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as ``thing`` takes them: text turned into the annotated types, unknown names refused.
+
+    Raises:
+        UsageError: an unknown parameter, or a value of the wrong type; all problems in one message.
+    """
+    known = {k: p for k, p in inspect.signature(thing).parameters.items() if k not in HARNESS_PARAMETERS}
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in known.values())
+    known = {k: p for k, p in known.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    problems, values = [], {}
+    for key, value in params.items():
+        if key not in known:
+            if takes_any:
+                values[key] = value
+                continue
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            problems.append(f"no parameter {key!r}{hint}")
+            continue
+        try:
+            values[key] = _convert(value, known[key])
+        except ValueError as error:
+            problems.append(f"{key}={value}: {error}")
+    missing = [k for k, p in known.items() if p.default is p.empty and k not in params and k != "seed"]
+    problems += [f"{key} has no default and must be given" for key in missing]
+    if problems:
+        taken = ", ".join(_signature_text(p) for p in known.values()) or "no parameters"
+        raise UsageError(f"{name}: {'; '.join(problems)}. {name} takes {taken}.")
+    return values
+
+
+def without_defaults(thing: Callable[..., Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that differ from the defaults of ``thing``: the shortest way to say them.
+
+    A seed that is given is kept: without it the harness would fill in the problem's or the training's.
+    """
+    known = inspect.signature(thing).parameters
+    return {
+        k: v for k, v in params.items() if k not in known or k in FILLED_UNLESS_GIVEN or v != known[k].default
+    }
+
+
+def parameter_names(thing: Callable[..., Any]) -> set[str]:
+    """Names of all that ``thing`` takes, those that the harness fills in too."""
+    return set(inspect.signature(thing).parameters)
+
+
+def _convert(value: Any, parameter: inspect.Parameter) -> Any:
+    """``value`` as the type that the parameter is annotated with (or that its default has)."""
+    hint = parameter.annotation
+    if hint is parameter.empty:
+        hint = type(parameter.default) if parameter.default not in (None, parameter.empty) else Any
+    if isinstance(value, str) and value.lower() == "none":
+        value = None
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+    except PydanticUserError:
+        adapter = TypeAdapter(hint)
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        reasons = dict.fromkeys(e["msg"].lower() for e in error.errors())
+        raise ValueError(" or ".join(reasons)) from None
+
+
+def _signature_text(parameter: inspect.Parameter) -> str:
+    default = "" if parameter.default is parameter.empty else f"={parameter.default}"
+    return f"{parameter.name}{default}"

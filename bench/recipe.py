@@ -1,0 +1,94 @@
+"""How networks are trained, and the presets."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict
+
+from bench.errors import UsageError
+from bench.parameters import UNKNOWN_REFUSED, check_parameters
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes:
+        epochs: passes over the training images.
+        batch_size: images per step.
+        lr: learning rate (its peak, where the schedule moves it).
+        optimizer: ``adam`` or ``adamw``.
+        weight_decay: decoupled weight decay of ``adamw``.
+        schedule: ``constant``; ``cosine`` from lr to 0; ``onecycle`` (Smith 2018), up and down again.
+        loss: ``mse``, ``l1``, or ``ssim``: 0.84 (1 - SSIM) + 0.16 L1 (Zhao et al. 2017).
+        precision: ``float32`` or ``bfloat16`` autocast.
+        clip: largest norm of the gradient; 0 is off.
+        ema: decay per step of an exponential moving average of the weights; 0 is off.
+        patience: epochs without a better validation PSNR after which training stops; 0 is off.
+        augment: whether images are mirrored at random.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = UNKNOWN_REFUSED
+
+    epochs: int = 8
+    batch_size: int = 32
+    lr: float = 4e-3
+    optimizer: Literal["adam", "adamw"] = "adam"
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "cosine", "onecycle"] = "onecycle"
+    loss: Literal["mse", "l1", "ssim"] = "mse"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    clip: float = 0.0
+    ema: float = 0.0
+    patience: int = 0
+    augment: bool = False
+
+    def __post_init__(self) -> None:
+        least = {"epochs": 1, "batch_size": 1, "patience": 0, "weight_decay": 0, "clip": 0, "ema": 0}
+        for name, bound in least.items():
+            if not bound <= getattr(self, name) < math.inf:
+                raise UsageError(f"{name} must be at least {bound} (and finite), not {getattr(self, name)}")
+        if self.ema >= 1:
+            raise UsageError(f"ema must be below 1, not {self.ema}")
+        if self.weight_decay and self.optimizer == "adam":
+            raise UsageError("weight_decay has an effect with optimizer adamw only")
+        if not 0 < self.lr < math.inf:
+            raise UsageError(f"lr must be positive (and finite), not {self.lr}")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named setting.
+
+    Attributes:
+        recipe: of every model that trains.
+        parameters: for the dataset and the model, where they take them.
+        own_recipes: whether values that a model brings itself go before the recipe's.
+    """
+
+    recipe: Recipe
+    parameters: Mapping[str, Any]
+    own_recipes: bool = False
+
+
+PRESETS = {
+    # Minutes on two CPU cores: each component's own defaults.
+    "quick": Preset(Recipe(), {}, own_recipes=True),
+    # Hauptmann & Adler: 96x96, plain network of width 64, Adam 2e-3, batch 32, 35 epochs, MSE.
+    "paper": Preset(
+        Recipe(epochs=35, batch_size=32, lr=2e-3, schedule="constant"),
+        {"size": 96, "width": 64, "residual": False, "train": 90_000, "test": 10_000},
+    ),
+}
+
+
+def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """``recipe`` with the values of ``changes`` that are not None.
+
+    Raises:
+        UsageError: an unknown name, or a value that does not fit.
+    """
+    given = {k: v for k, v in changes.items() if v is not None}
+    return replace(recipe, **check_parameters(Recipe, "the recipe", given))
