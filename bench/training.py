@@ -16,7 +16,8 @@ from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler,
 from bench import checkpoint
 from bench.checkpoint import Epoch, History, State, copied
 from bench.errors import BenchError, UsageError
-from bench.metrics import capped_psnr, similarity
+from bench.metrics.psnr import capped_psnr
+from bench.metrics.ssim import similarity
 from bench.problem import Problem
 from bench.recipe import Recipe
 from bench.runs.timing import synchronise

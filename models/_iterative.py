@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import at_least
-from bench.metrics import capped_psnr
+from bench.metrics.psnr import capped_psnr
 from bench.models._linear import LinearModel, choosing_pairs
 from bench.problem import Problem
 from bench.training import History

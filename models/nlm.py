@@ -8,7 +8,7 @@ from skimage.restoration import denoise_nl_means
 from torch import Tensor
 
 from bench.errors import at_least
-from bench.metrics import psnr
+from bench.metrics.psnr import psnr
 from bench.models import Model
 from bench.operators import Operator
 from bench.problem import Problem

@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from bench.metrics import psnr
+from bench.metrics.psnr import psnr
 from bench.models import Model
 from bench.models._statistics import mean_image
 from bench.operators import Operator

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from bench.errors import BenchError, reason
-from bench.metrics import mean_score, psnr
+from bench.metrics import mean_score
+from bench.metrics.psnr import psnr
 from bench.operators import Operator
 from bench.operators.shared.chain import without_noise
 from bench.problem import Problem

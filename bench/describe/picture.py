@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from bench.describe.certificate import Certificate
 from bench.errors import UsageError
-from bench.metrics import psnr
+from bench.metrics.psnr import psnr
 from bench.problem import Problem
 
 

@@ -1,87 +1,96 @@
-"""Image quality: one value per image, float64, data range 1."""
+"""Metrics: one file each; the file's name is the metric's registry name."""
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bench.operators import Operator
+
+Array = np.ndarray[Any, Any]
 
 #: Raised when a definition here changes; scores of different versions are not compared.
-METRICS_VERSION = 1
+METRICS_VERSION = 2
+#: What an exact reconstruction counts in a mean and in a test, in dB; no image counts more.
+EXACT = 100.0
 
 
-def psnr(image: Tensor, truth: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio in dB, ``10 log10(1 / MSE)``, of raw values with data range 1.
+class Metric(ABC):
+    """How good a reconstruction is: one number per scoring unit, an image unless the protocol says otherwise.
 
-    Args:
-        image: reconstructions, ``(B, C, H, W)``.
-        truth: the true images in [0, 1], same shape.
+    A new metric defines :meth:`__call__`. Parameters of the constructor are what can be set on the
+    command line (``name:key=value``).
 
-    Returns:
-        ``(B,)`` float64; ``+inf`` where exact, ``-inf`` where a pixel is not finite.
+    Example:
+        >>> class Bias(Metric):
+        ...     '''Absolute difference of the mean values.'''
+        ...     higher_is_better = False
+        ...     def __call__(self, image, truth, *, y, operator, noise, data_range):
+        ...         return (image - truth).flatten(1).mean(1).abs()
     """
-    image, truth = image.double(), truth.double()
-    error = (image - truth).square().flatten(1).mean(1)
-    value = -10 * torch.log10(error)
-    return torch.where(_finite(image), value, -torch.inf)
+
+    #: Unit of the values; values in ``dB`` are averaged as :func:`mean_score` says.
+    unit: str = ""
+    #: Whether the larger of two values is the better one.
+    higher_is_better: bool = True
+    #: Value of a reconstruction with a pixel that is not finite; None: the worst number there is.
+    failed: float | None = None
+    #: Whether it asks how the raw reconstruction explains the measurement, whatever the protocol does
+    #: with images; it is then computed image by image, and averaged over a volume.
+    of_measurement: bool = False
+
+    @abstractmethod
+    def __call__(
+        self,
+        image: "Tensor",
+        truth: "Tensor",
+        *,
+        y: "Tensor",
+        operator: "Operator",
+        noise: "Operator | None",
+        data_range: "Tensor",
+    ) -> "Tensor | None":
+        """The metric of each scoring unit.
+
+        Args:
+            image: reconstructions ``(B, C, H, W)``, real and finite, as the protocol prepared them; the
+                slices of a volume come as the channels of one image.
+            truth: the true images, same shape.
+            y: measurements ``(B, *measurement_shape)``.
+            operator: the operator of these images, noise included.
+            noise: the part of it that adds noise; None where there is none, or noise is not its last part.
+            data_range: ``(B,)``: what the protocol calls the range of the values.
+
+        Returns:
+            ``(B,)`` real numbers; None where the metric has no meaning.
+        """
+
+    @property
+    def worst(self) -> float:
+        """Value of a reconstruction with a pixel that is not finite."""
+        return self.failed if self.failed is not None else -np.inf if self.higher_is_better else np.inf
 
 
-def ssim(image: Tensor, truth: Tensor) -> Tensor:
-    """Structural similarity with the settings of Wang et al. 2004.
+def mean_score(values: Any, unit: str = "dB") -> float:
+    """Mean of the values of all scoring units, never NaN unless a value is.
 
-    ``(2 m1 m2 + C1)(2 s12 + C2) / ((m1^2 + m2^2 + C1)(s1^2 + s2^2 + C2))`` with means, variances
-    and covariance under an 11x11 Gaussian window of sigma 1.5, C1 = 0.01^2, C2 = 0.03^2, averaged
-    over the valid region and the channels.
-
-    Args:
-        image: reconstructions, ``(B, C, H, W)``, H and W at least 11.
-        truth: the true images in [0, 1], same shape.
-
-    Returns:
-        ``(B,)`` float64; 0 where a pixel is not finite.
-
-    Reference:
-        Wang, Bovik, Sheikh, Simoncelli: Image quality assessment, IEEE TIP 13(4), 2004.
+    -inf where any value is; +inf where all are. Else no value in dB counts more than 100, so that one
+    exact unit (a black window, say) does not hide all the others, and is never worse than one
+    that is nearly exact.
     """
-    image, truth = image.double(), truth.double()
-    finite = _finite(image)
-    image = torch.where(finite[:, None, None, None], image, 0)
-    return torch.where(finite, similarity(image, truth), 0)
+    return float(mean_scores(np.asarray(values, dtype=float)[None], unit)[0])
 
 
-def similarity(image: Tensor, truth: Tensor) -> Tensor:
-    """SSIM as in :func:`ssim`, in the precision of the images and differentiable: for losses."""
-    channels = truth.shape[1]
-    stacked = torch.cat([image, truth, image * image, truth * truth, image * truth], 1)
-    mean1, mean2, square1, square2, product = _blur(stacked).split(channels, 1)
-    luminance = (2 * mean1 * mean2 + 0.01**2) / (mean1**2 + mean2**2 + 0.01**2)
-    covariance = product - mean1 * mean2
-    variances = square1 - mean1**2 + square2 - mean2**2
-    value: Tensor = luminance * (2 * covariance + 0.03**2) / (variances + 0.03**2)
-    return value.flatten(1).mean(1)
+def mean_scores(values: Array, unit: str = "dB") -> Array:
+    """:func:`mean_score` of each row of ``(rows, units)``."""
+    worst, exact = (values == -np.inf).any(-1), (values == np.inf).all(-1)
+    means = np.where(worst[..., None], 0.0, counted(values, unit)).mean(-1)
+    return np.where(worst, -np.inf, np.where(exact, np.inf, means))
 
 
-def capped_psnr(image: Tensor, truth: Tensor) -> Tensor:
-    """:func:`psnr`, at most 100 dB: what settings and epochs are chosen by.
-
-    One exact image (a black window, say) makes the mean of the others' infinite whatever they are.
-    """
-    return psnr(image, truth).clamp_max(100.0)
-
-
-def mean_score(values: Tensor) -> float:
-    """Mean of per-image values; ``-inf`` where any is, so that it is never NaN."""
-    return -float("inf") if bool((values == -torch.inf).any()) else float(values.mean())
-
-
-def _finite(image: Tensor) -> Tensor:
-    return image.isfinite().flatten(1).all(1)
-
-
-def _blur(image: Tensor) -> Tensor:
-    """Gaussian window, 11x11, sigma 1.5, valid region; separable."""
-    offsets = torch.arange(-5, 6, dtype=image.dtype, device=image.device)
-    window = torch.exp(-(offsets**2) / (2 * 1.5**2))
-    window = window / window.sum()
-    channels = image.shape[1]
-    rows = window.expand(channels, 1, 1, 11)
-    image = F.conv2d(image, rows, groups=channels)
-    return F.conv2d(image, rows.transpose(2, 3), groups=channels)
+def counted(values: Array, unit: str = "dB") -> Array:
+    """Values as they count in a mean and in a test: at most 100 where the unit is dB."""
+    return np.minimum(values, EXACT) if unit == "dB" else values

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -10,7 +11,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from bench.errors import BenchError
-from bench.metrics import psnr, ssim
+from bench.metrics.psnr import psnr
+from bench.metrics.ssim import ssim
 from bench.models import Model
 from bench.problem import Problem
 from bench.training import Progress
@@ -19,6 +21,7 @@ from bench.training import Progress
 SAMPLES = 8
 
 
+@torch.no_grad()
 def evaluate(
     model: Model, problem: Problem, report: Callable[[Progress], None] = lambda progress: None
 ) -> tuple[pd.DataFrame, str, dict[str, Tensor]]:
@@ -29,6 +32,10 @@ def evaluate(
         problem: what it was fitted to.
         report: called after every 64 images.
 
+    Returns:
+        One row per test image: a column for each metric, and ``group``: the photograph, patient or volume
+        that it comes from (its own number where the dataset has no groups).
+
     Raises:
         BenchError: the model returned something else than one image per measurement.
     """
@@ -38,18 +45,30 @@ def evaluate(
     done, count = 0, len(problem.images.test)
     for y, x in problem.test_batches():
         sha.update(y.cpu().contiguous().numpy().data)
-        image = model.reconstruct(y)
-        if not isinstance(image, Tensor) or image.shape != x.shape:
-            what = f"{tuple(image.shape)}" if isinstance(image, Tensor) else f"a {type(image).__name__}"
-            raise BenchError(f"{type(model).__name__} returned {what}, not images {tuple(x.shape)}")
+        image = _reconstructed(model, y, x)
         rows.append(torch.stack([psnr(image, x), ssim(image, x)], 1).cpu())
         if done < SAMPLES:
             kept.append((y[:SAMPLES].cpu(), image[:SAMPLES].cpu(), x[:SAMPLES].cpu()))
         done += len(x)
         report(Progress(done, count, stage="scoring"))
     scores = pd.DataFrame(torch.cat(rows).numpy(), columns=["psnr", "ssim"])
+    scores["group"] = groups(problem.images.test)
     y, image, x = (torch.cat(parts)[:SAMPLES] for parts in zip(*kept, strict=True))
     return scores, sha.hexdigest(), {"measurement": y, "reconstruction": image, "truth": x}
+
+
+def groups(split: Any) -> list[str]:
+    """What each image of a split belongs to; where nothing is known, each to itself."""
+    known = getattr(split, "groups", None)
+    return [str(name) for name in (range(len(split)) if known is None else known)]
+
+
+def _reconstructed(model: Model, y: Tensor, x: Tensor) -> Tensor:
+    image = model.reconstruct(y)
+    if not isinstance(image, Tensor) or image.shape != x.shape:
+        what = f"{tuple(image.shape)}" if isinstance(image, Tensor) else f"a {type(image).__name__}"
+        raise BenchError(f"{type(model).__name__} returned {what}, not images {tuple(x.shape)}")
+    return image
 
 
 def save_samples(samples: Mapping[str, Tensor], scores: pd.DataFrame, title: str, folder: Path) -> None:

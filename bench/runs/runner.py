@@ -228,7 +228,7 @@ class Run:
         pd.DataFrame([vars(epoch) for epoch in history]).to_parquet(folder / "history.parquet")
         save_file({k: v.cpu().contiguous() for k, v in model.state().items()}, folder / "model.safetensors")
         save_samples(samples, scores, f"{self.spec.operator_label}, {self.spec.model.label}", folder)
-        means = {name: mean_score(torch.tensor(scores[name].to_numpy())) for name in scores}
+        means = {name: mean_score(scores[name]) for name in scores if name != "group"}
         record = self._draft(scores=means, timings=timings, parameters=model.parameters())
         repeated = repeated_ivs(self.problem)
         found: dict[str, Any] = {} if repeated is None else {"repeated_ivs": repeated}

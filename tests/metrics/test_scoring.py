@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from bench.metrics import mean_score, psnr, ssim
+from bench.metrics import counted, mean_score
+from bench.metrics.psnr import psnr
+from bench.metrics.ssim import ssim
 
 shapes = st.tuples(st.integers(1, 3), st.sampled_from([1, 3]), st.integers(11, 24), st.integers(11, 24))
 
@@ -91,11 +93,36 @@ def test_results_are_double_precision():
     ("values", "expected"),
     [
         ([20.0, 30.0], 25),
-        ([20.0, torch.inf], torch.inf),
+        ([20.0, torch.inf], 60),
+        ([140.0, torch.inf], 100),
+        ([140.0, 140.0], 100),
+        ([torch.inf, torch.inf], torch.inf),
         ([20.0, -torch.inf], -torch.inf),
         ([torch.inf, -torch.inf], -torch.inf),
     ],
 )
-def test_means_are_never_nan(values, expected):
-    """One lost image costs the mean, whatever else was exact."""
+def test_mean_in_decibels(values, expected):
+    """An exact image counts 100 dB unless all are exact; one lost image costs the mean."""
     assert mean_score(torch.tensor(values)) == expected
+    assert mean_score(values) == expected
+
+
+def test_mean_of_other_units():
+    """A loss of 250 is 250, and infinite where one reconstruction is lost."""
+    assert mean_score([250.0, 350.0], "") == 300
+    assert mean_score([1.0, torch.inf], "") == torch.inf
+
+
+@given(st.lists(st.floats(-50, 200) | st.just(float("inf")), min_size=1), st.data())
+def test_no_image_costs_by_being_better(values, data):
+    """Whatever was exact, raising the PSNR of one image never lowers the mean."""
+    which = data.draw(st.integers(0, len(values) - 1))
+    better = [v + (i == which) * data.draw(st.floats(0, 100)) for i, v in enumerate(values)]
+    assert mean_score(better) >= mean_score(values) - 1e-9
+    assert max(counted(np.array(better))) <= 100
+
+
+def test_psnr_of_another_range():
+    """The same error is 20 dB less of a range of 0.1, each image with its own."""
+    truth = torch.full((2, 1, 11, 11), 0.5, dtype=torch.float64)
+    assert psnr(truth + 0.1, truth, torch.tensor([1.0, 0.1])).tolist() == pytest.approx([20, 0], abs=1e-6)

@@ -8,7 +8,7 @@ import torch
 from scipy.sparse.linalg import lsqr
 
 from bench.datasets import Splits
-from bench.metrics import psnr
+from bench.metrics.psnr import psnr
 from bench.models._linear import System
 from bench.models.cgls import CGLS
 from bench.models.landweber import Landweber

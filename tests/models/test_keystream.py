@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.metrics import psnr
+from bench.metrics.psnr import psnr
 from bench.models._keystream import recover
 from bench.models.gated_unet import GatedUNet
 from bench.models.known_plaintext import KnownPlaintext

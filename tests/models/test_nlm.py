@@ -7,7 +7,7 @@ from skimage import data
 from skimage.restoration import denoise_nl_means
 
 from bench.datasets import Splits
-from bench.metrics import psnr
+from bench.metrics.psnr import psnr
 from bench.models.nlm import NLM
 from bench.operators import Operator
 from bench.operators.ct import CT

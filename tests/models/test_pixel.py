@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bench.errors import MismatchError, UsageError
-from bench.metrics import psnr
+from bench.metrics.psnr import psnr
 from bench.models.gated_unet import GatedUNet
 from bench.models.mean import Mean
 from bench.models.pixel_gate import PixelGate

@@ -7,7 +7,7 @@ from skimage import data
 from skimage.restoration import denoise_tv_chambolle
 
 from bench.datasets import Splits
-from bench.metrics import psnr
+from bench.metrics.psnr import psnr
 from bench.models._linear import System
 from bench.models.tv import TV, gradient, gradient_adjoint
 from bench.operators import Operator

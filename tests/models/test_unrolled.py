@@ -5,7 +5,7 @@ import torch
 
 from bench import registry
 from bench.datasets import Splits
-from bench.metrics import psnr
+from bench.metrics.psnr import psnr
 from bench.models._unrolled import Unrolled, Update
 from bench.models.learned_primal_dual import LearnedPrimalDual, PrimalDual
 from bench.models.unet import UNet

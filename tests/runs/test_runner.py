@@ -29,7 +29,7 @@ def test_record_is_complete(tmp_path, tiny):
     }  # fmt: skip
     again = Record.read(record.folder)
     assert again.to_json() == record.to_json()
-    assert list(again.per_image.columns) == ["psnr", "ssim"]
+    assert list(again.per_image.columns) == ["psnr", "ssim", "group"]
     assert len(again.per_image) == again.data["test"] == 12
     assert again.per_image["psnr"].mean() == pytest.approx(again.scores["psnr"])
     assert list(again.history["epoch"]) == [1, 2]
