@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from bench.errors import BenchError, UsageError
+from bench.files import replacing
 from bench.leaderboard import statistics
 from bench.leaderboard._strips import samples
 from bench.leaderboard.groups import Entry, Group
@@ -136,7 +137,8 @@ def write_picture(duel: Duel, folder: Path) -> Path:
     path = folder / f"compare-{slug(f'{duel.first.label} {duel.second.label} {duel.group.title}')}.png"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        picture(duel).savefig(path, dpi=150)
+        with replacing(path) as draft:
+            picture(duel).savefig(draft, dpi=150)
     except OSError as error:
         raise UsageError(f"cannot write to {folder}: {error.strerror or error}") from error
     return path

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bench.errors import UsageError
+from bench.files import replace, replacing
 from bench.leaderboard.groups import Entry
 from bench.leaderboard.markdown import markdown
 from bench.leaderboard.ranking import Ranking, Standing
@@ -19,10 +20,11 @@ def write(board: Board, results: Path) -> list[Path]:
         OSError: it cannot be written to.
     """
     paths = [results / f"leaderboard.{kind}" for kind in ("csv", "parquet", "md", "tex")]
-    board.frame.to_csv(paths[0], index=False)
-    board.frame.to_parquet(paths[1], index=False)
-    paths[2].write_text(markdown(board.rankings), encoding="utf-8")
-    paths[3].write_text(latex(board.rankings), encoding="utf-8")
+    replace(paths[0], text(board, "csv"))
+    with replacing(paths[1]) as draft:
+        board.frame.to_parquet(draft, index=False)
+    replace(paths[2], text(board, "markdown"))
+    replace(paths[3], text(board, "latex"))
     return paths
 
 

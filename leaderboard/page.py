@@ -5,7 +5,6 @@ import importlib.util
 import math
 import re
 import shutil
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from jinja2 import Environment, PackageLoader
 import bench
 from bench import text
 from bench.errors import UsageError
+from bench.files import replacing_folder
 from bench.leaderboard import _strips, export, statistics
 from bench.leaderboard._charts import charts, training
 from bench.leaderboard._strips import Strip
@@ -45,14 +45,8 @@ def write(board: Board, target: Path) -> Path:
     """
     if target.exists() and any(target.iterdir()) and not (target / "assets" / "page.js").is_file():
         raise UsageError(f"{target} holds something else than a leaderboard page; it is left as it is")
-    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
+    with replacing_folder(target) as draft:
         _Site(board, draft).write()
-        draft.chmod(0o755)
-        shutil.rmtree(target, ignore_errors=True)
-        draft.rename(target)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return target / "index.html"
 
 

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from bench.files import replacing
 from bench.leaderboard.groups import Entry, Group
 from bench.leaderboard.loading import history
 from bench.leaderboard.table import Board
@@ -47,10 +48,12 @@ def write(board: Board, folder: Path) -> list[Path]:
     written = []
     for name, draw in (("quality", quality), ("speed", speed), ("training", training)):
         path, figure = folder / f"{name}.png", draw(board)
-        path.unlink(missing_ok=True)
-        if figure is not None:
-            figure.savefig(path, dpi=150)
-            written.append(path)
+        if figure is None:
+            path.unlink(missing_ok=True)
+            continue
+        with replacing(path) as draft:
+            figure.savefig(draft, dpi=150)
+        written.append(path)
     return written
 
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from bench.errors import UsageError
+from bench.files import replace
 from bench.leaderboard import markdown, plots
 from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.table import Board
@@ -30,7 +31,7 @@ def update(board: Board, results: Path, readme: Path) -> list[Path]:
     try:
         text = readme.read_text(encoding="utf-8")
         figures = plots.write(board, results / "plots")
-        readme.write_text(replaced(text, section(board, figures, readme.parent), readme), encoding="utf-8")
+        replace(readme, replaced(text, section(board, figures, readme.parent), readme))
     except OSError as error:
         raise UsageError(f"cannot update {readme}: {error.strerror or error}") from error
     return [readme, *figures]

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from safetensors.numpy import load_file
 
 from bench.errors import UsageError
+from bench.files import replace, replacing
 from bench.leaderboard.samples import stacked
 from bench.runs.record import Record
 from bench.spec import Component
@@ -39,13 +40,14 @@ def write(suite: "Suite", dataset: str, records: Sequence[Record], folder: Path)
     if suite.table:
         frame = table(suite.table, here)
         paths += [folder / "table.md", folder / "table.csv"]
-        paths[0].write_text(f"{suite.title}\n\n{markdown(frame)}\n", encoding="utf-8")
-        frame.to_csv(paths[1])
+        replace(paths[0], f"{suite.title}\n\n{markdown(frame)}\n")
+        replace(paths[1], frame.to_csv())
     for layout in suite.figures:
         shown = figure(layout, here)
         if shown:
             paths.append(folder / f"{layout.name}.png")
-            shown.savefig(paths[-1])
+            with replacing(paths[-1]) as draft:
+                shown.savefig(draft)
     return paths
 
 

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from bench.describe.certificate import Certificate
 from bench.errors import UsageError
+from bench.files import replace, replacing
 from bench.metrics.psnr import psnr
 from bench.problem import Problem
 
@@ -26,8 +27,9 @@ def store(certificate: Certificate, problem: Problem, label: str, results: Path)
     text = json.dumps({"operator": label, **certificate.to_json()}, indent=2, allow_nan=False)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        paths[0].write_text(text + "\n", encoding="utf-8")
-        picture(problem, label).savefig(paths[1], dpi=120)
+        replace(paths[0], text + "\n")
+        with replacing(paths[1]) as draft:
+            picture(problem, label).savefig(draft, dpi=120)
     except OSError as error:
         raise UsageError(f"cannot write to {folder}: {error.strerror or error}") from error
     return paths

@@ -9,14 +9,8 @@
 Reading needs no torch. JSON is strict: infinite numbers are the strings "Infinity", "-Infinity".
 """
 
-import errno
 import json
 import math
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -134,61 +128,6 @@ def read_all(results: Path) -> tuple[list[Record], list[str]]:
         except BenchError as error:
             problems.append(str(error))
     return records, problems
-
-
-@contextmanager
-def writing(results: Path, fingerprint: str) -> Iterator[Path]:
-    """A temporary folder that becomes the run's folder when the block ends and left a record in it.
-
-    Raises:
-        UsageError: results cannot be written there.
-    """
-    final = runs_folder(results) / fingerprint
-    try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{fingerprint}-", dir=final.parent))
-    except OSError as error:
-        raise UsageError(f"cannot write results to {results}: {error.strerror}") from error
-    try:
-        yield draft
-        if (draft / "record.json").is_file():
-            _make_readable(draft)
-            _replace(draft, final)
-    except OSError as error:
-        raise BenchError(f"cannot write results to {results}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-def clear(folder: Path) -> None:
-    """Remove the files of a folder: what a run that failed left half done."""
-    for file in folder.iterdir():
-        file.unlink()
-
-
-def _make_readable(folder: Path) -> None:
-    """Let others read a run: temporary folders, and the files of safetensors, are made private."""
-    folder.chmod(0o755)
-    for file in folder.iterdir():
-        file.chmod(0o644)
-
-
-def _replace(draft: Path, final: Path) -> None:
-    """Rename ``draft`` to ``final``; a folder already there is moved away first, then removed."""
-    moved: list[Path] = []
-    while True:
-        try:
-            os.rename(draft, final)
-            break
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-        moved.append(Path(tempfile.mkdtemp(prefix=f".{final.name}-old-", dir=final.parent)))
-        # Another writer may have moved it away, or may come first again: then all is tried again.
-        with suppress(FileNotFoundError):
-            os.rename(final, moved[-1] / "run")
-    for old in moved:
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def strict(value: Any) -> Any:

@@ -31,8 +31,9 @@ from bench.runs.assembly import (
 )
 from bench.runs.evaluation import evaluate, save_samples
 from bench.runs.leakage import repeated_ivs
-from bench.runs.record import Record, clear, runs_folder, writing
+from bench.runs.record import Record, runs_folder
 from bench.runs.request import specify
+from bench.runs.writing import clear, writing
 from bench.spec import RunSpec
 from bench.training import History, Progress, Trainer
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from bench.errors import BenchError, UsageError
 from bench.recipe import Recipe
-from bench.runs.record import SCHEMA, Record, read_all, runs_folder, writing
+from bench.runs.record import SCHEMA, Record, read_all, runs_folder
+from bench.runs.writing import writing
 from bench.spec import Component, RunSpec
 
 SPEC = RunSpec(
