@@ -18,7 +18,7 @@ from bench.checkpoint import Epoch, History, State, copied
 from bench.errors import BenchError, UsageError
 from bench.metrics.psnr import capped_psnr
 from bench.metrics.ssim import similarity
-from bench.problem import Problem
+from bench.problem import TrainingProblem
 from bench.recipe import Recipe
 from bench.runs.timing import synchronise
 
@@ -71,7 +71,7 @@ class Trainer:
     checkpoint: Path | None = None
     fingerprint: str = ""
 
-    def train(self, module: nn.Module, problem: Problem) -> History:
+    def train(self, module: nn.Module, problem: TrainingProblem) -> History:
         """Train ``module`` and leave it with the weights of its best epoch by validation PSNR.
 
         Killed and started again with its checkpoint, it ends with the weights it would have had.
@@ -89,7 +89,7 @@ class Trainer:
                 quality = self._converging(self.validate(module, problem), epoch)
                 if quality > max((e.validation_psnr for e in state.history), default=-float("inf")):
                     state.best = copied(module)
-            lr, count = float(state.schedule.get_last_lr()[0]), len(problem.train)
+            lr, count = float(state.schedule.get_last_lr()[0]), problem.train_count
             state.history.append(Epoch(epoch, loss, quality, lr, seconds, count, state.pieces))
             if self.checkpoint:
                 checkpoint.save(self.checkpoint, state, self.fingerprint)
@@ -97,11 +97,11 @@ class Trainer:
         return state.history
 
     @torch.no_grad()
-    def validate(self, module: nn.Module, problem: Problem) -> float:
+    def validate(self, module: nn.Module, problem: TrainingProblem) -> float:
         """Mean PSNR over the validation split, exact images at 100 dB."""
         module.eval()
         batches = problem.validation_batches(self.recipe.batch_size)
-        return float(torch.cat([capped_psnr(self.infer(module, y), x) for y, x in batches]).mean())
+        return float(torch.cat([capped_psnr(self.infer(module, y), x) for y, x, _ in batches]).mean())
 
     def infer(self, module: nn.Module, y: Tensor) -> Tensor:
         """The module's output, computed in the recipe's precision, as float32."""
@@ -109,7 +109,7 @@ class Trainer:
             out: Tensor = module(y)
         return out.float()
 
-    def _start(self, module: nn.Module, problem: Problem) -> State:
+    def _start(self, module: nn.Module, problem: TrainingProblem) -> State:
         """Optimiser and schedule for the module; taken up where the checkpoint left them."""
         recipe = self.recipe
         bfloat16 = recipe.precision == "bfloat16"
@@ -117,7 +117,7 @@ class Trainer:
             raise UsageError("this GPU has no bfloat16; choose --precision float32")
         channels_last(module)
         optimizer = _optimizer(module, recipe)
-        steps = recipe.epochs * -(-len(problem.train) // recipe.batch_size)
+        steps = recipe.epochs * -(-problem.train_count // recipe.batch_size)
         shadow = copied(module) if recipe.ema else {}
         state = State(module, optimizer, _schedule(optimizer, recipe, steps), copied(module), shadow)
         if self.checkpoint and self.checkpoint.exists():
@@ -131,16 +131,16 @@ class Trainer:
         best = max(range(len(history)), key=lambda i: history[i].validation_psnr, default=0)
         return 0 < self.recipe.patience < len(history) - best
 
-    def _epoch(self, state: State, problem: Problem, epoch: int) -> tuple[float, float]:
+    def _epoch(self, state: State, problem: TrainingProblem, epoch: int) -> tuple[float, float]:
         """One pass over the training images: mean loss, and seconds spent."""
         recipe, done = self.recipe, 0
         total = torch.zeros((), device=problem.device)
-        steps = -(-len(problem.train) // recipe.batch_size)
+        steps = -(-problem.train_count // recipe.batch_size)
         last = state.history[-1].validation_psnr if state.history else float("nan")
         every = REPORT_EVERY if problem.device.type == "cuda" else 1
         state.module.train()
         started = time.perf_counter()
-        for step, (y, x) in enumerate(
+        for step, (y, x, _) in enumerate(
             problem.training_batches(recipe.batch_size, epoch, augment=recipe.augment), 1
         ):
             total += self._step(state, y, x) * len(x)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.operators import Operator
-from bench.problem import Problem, check_size
+from bench.problem import TrainingProblem, check_size
 from bench.training import History, Trainer, channels_last
 
 
@@ -33,7 +33,7 @@ class Model(ABC):
     operator: Operator
 
     @abstractmethod
-    def fit(self, problem: Problem) -> History:
+    def fit(self, problem: TrainingProblem) -> History:
         """Learn from ``problem``; closed-form and untrained methods return an empty history.
 
         A model that reconstructs with the operator keeps it: ``self.operator = problem.operator``.
@@ -60,7 +60,7 @@ class Model(ABC):
         """The tensors that, with the problem, make this model again; saved with the run."""
         return {k: v for k, v in vars(self).items() if isinstance(v, Tensor)}
 
-    def restore(self, problem: Problem, state: Mapping[str, Tensor]) -> None:
+    def restore(self, problem: TrainingProblem, state: Mapping[str, Tensor]) -> None:
         """Take over what :meth:`state` saved, in place of :meth:`fit`."""
         self.operator = problem.operator
         for name, tensor in state.items():
@@ -97,14 +97,14 @@ class NetworkModel(Model):
         """A network from ``(B, in_channels, H, W)`` to ``(B, out_channels, H, W)``."""
         raise NotImplementedError(f"{type(self).__name__} defines neither network nor build")
 
-    def build(self, problem: Problem) -> nn.Module:
+    def build(self, problem: TrainingProblem) -> nn.Module:
         """A module from measurements to images. Default: :meth:`network` behind ``as_image``."""
         channels, height, width = problem.image_shape
         shape = seen_shape(problem.operator)
         network = self.network(shape[0], channels, (height, width))
         return OnImages(problem.operator, network, shape[0], channels, self.residual)
 
-    def fit(self, problem: Problem) -> History:
+    def fit(self, problem: TrainingProblem) -> History:
         """Train the network by the recipe; the weights of the best epoch are kept."""
         torch.manual_seed(problem.seed)
         self.module = self.build(problem).to(problem.device)
@@ -124,7 +124,7 @@ class NetworkModel(Model):
     def state(self) -> dict[str, Tensor]:
         return {k: v.contiguous() for k, v in self.module.state_dict().items()}
 
-    def restore(self, problem: Problem, state: Mapping[str, Tensor]) -> None:
+    def restore(self, problem: TrainingProblem, state: Mapping[str, Tensor]) -> None:
         # In the layout that the trainer works in: another one sums in another order.
         module = channels_last(self.build(problem).to(problem.device))
         module.load_state_dict(dict(state))
@@ -135,7 +135,7 @@ class NetworkModel(Model):
 class Prepared(Protocol):
     """A module that takes something from the training pairs before its weights are trained."""
 
-    def prepare(self, problem: Problem) -> None:
+    def prepare(self, problem: TrainingProblem) -> None:
         """Fill buffers from the training pairs."""
 
 
@@ -169,9 +169,9 @@ class OnImages(nn.Module):
             self.register_buffer("offset", torch.zeros(out))
             self.register_buffer("spread", torch.ones(1, out, 1, 1))
 
-    def prepare(self, problem: Problem) -> None:
+    def prepare(self, problem: TrainingProblem) -> None:
         """Take scale and linear estimate from the first 256 training images."""
-        y, x = next(problem.training_batches(256, shuffle=False))
+        y, x, _ = next(problem.training_batches(256, shuffle=False))
         image = self.operator.as_image(y)
         self.mean.copy_(image.mean((0, 2, 3), keepdim=True))
         self.deviation.copy_(image.std((0, 2, 3), keepdim=True).clamp_min(1e-6))

@@ -10,7 +10,7 @@ from torch import Tensor
 from bench.errors import at_least
 from bench.metrics.psnr import capped_psnr
 from bench.models._linear import LinearModel, choosing_pairs
-from bench.problem import Problem
+from bench.problem import TrainingProblem
 from bench.training import History
 
 
@@ -38,10 +38,10 @@ class EarlyStopped(LinearModel):
         """Images ``(B, C, H, W)`` after 1, 2, ... iterations, without end."""
 
     @torch.no_grad()
-    def fit(self, problem: Problem) -> History:
+    def fit(self, problem: TrainingProblem) -> History:
         self.prepare(problem)
         total = torch.zeros(self.iterations, dtype=torch.float64, device=problem.device)
-        for y, x in choosing_pairs(problem):
+        for y, x, _ in choosing_pairs(problem):
             scores = [capped_psnr(image, x).sum() for image in islice(self.iterates(y), self.iterations)]
             total += torch.stack(scores)
         self.chosen = total.argmax() + 1

@@ -8,7 +8,7 @@ from torch import Tensor
 from bench.operators import Operator
 from bench.operators.shared.cipher import to_bytes, to_channels
 from bench.operators.shared.levels import bit_signs
-from bench.problem import Problem
+from bench.problem import TrainingProblem
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def reason_unfit(operator: Operator) -> str:
     return "it needs the bytes of every pixel's float32 numbers as channels"
 
 
-def recover(problem: Problem, pairs: int) -> Keystream:
+def recover(problem: TrainingProblem, pairs: int) -> Keystream:
     """The likeliest keystream under Gaussian noise, byte by byte, from training pairs.
 
     ``k = argmin_k sum_n (255 y_n - (byte(x_n) XOR k))^2`` over the 256 values of each byte. With the
@@ -58,24 +58,24 @@ def recover(problem: Problem, pairs: int) -> Keystream:
     return Keystream(stream, rest.sqrt(), rest < constant)
 
 
-def _unexplained(problem: Problem, stream: Tensor) -> tuple[Tensor, Tensor]:
+def _unexplained(problem: TrainingProblem, stream: Tensor) -> tuple[Tensor, Tensor]:
     """Mean square of what stream, and what a constant, leaves of the validation measurements."""
     rest, constant = [], []
-    for y, x in problem.validation_batches(64):
+    for y, x, _ in problem.validation_batches(64):
         cipher = to_channels(to_bytes(x) ^ stream)
         rest.append((y - cipher).square().mean((1, 2, 3)))
         constant.append((y - 0.5).square().mean((1, 2, 3)))
     return torch.cat(rest).mean(), torch.cat(constant).mean()
 
 
-def _sums(problem: Problem, pairs: int) -> tuple[Tensor, Tensor]:
+def _sums(problem: TrainingProblem, pairs: int) -> tuple[Tensor, Tensor]:
     """G ``(P, 8, 8)`` and c ``(P, 8)`` of each byte's place."""
     channels, height, width = problem.image_shape
     places = 4 * channels * height * width
     gram = torch.zeros(places, 8, 8, device=problem.device)
     mixed, seen = torch.zeros(places, 8, device=problem.device), 0
     weights = 2.0 ** torch.arange(-1, 7, device=problem.device)
-    for y, x in problem.training_batches(max(1, 2**19 // places)):
+    for y, x, _ in problem.training_batches(max(1, 2**19 // places)):
         signs = bit_signs(to_bytes(x).flatten(1)) * weights
         centred = (127.5 - 255 * y).permute(0, 2, 3, 1).flatten(1)
         gram += torch.einsum("npb,npc->pbc", signs, signs)

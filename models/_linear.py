@@ -9,7 +9,7 @@ from torch import Tensor
 from bench.models import Model
 from bench.operators import Operator
 from bench.operators.shared.chain import without_noise
-from bench.problem import Pair, Problem
+from bench.problem import Batch, TrainingProblem
 
 #: Validation images by which weights and iteration numbers are chosen, and how many at a time.
 CHOOSING, CHUNK = 128, 64
@@ -86,17 +86,17 @@ class LinearModel(Model):
     def fits(self, operator: Operator) -> str:
         return why_not_linear(operator)
 
-    def prepare(self, problem: Problem) -> None:
+    def prepare(self, problem: TrainingProblem) -> None:
         """Keep the problem's operator."""
         self.operator = problem.operator
         self.system = System(problem.operator, problem.device)
 
-    def restore(self, problem: Problem, state: Mapping[str, Tensor]) -> None:
+    def restore(self, problem: TrainingProblem, state: Mapping[str, Tensor]) -> None:
         super().restore(problem, state)
         self.prepare(problem)
 
 
-def choosing_pairs(problem: Problem) -> Iterator[Pair]:
+def choosing_pairs(problem: TrainingProblem) -> Iterator[Batch]:
     """The first validation pairs, in pieces: what weights and iteration numbers are chosen by."""
     return islice(problem.validation_batches(CHUNK), CHOOSING // CHUNK)
 

@@ -10,7 +10,7 @@ from bench.errors import at_least
 from bench.models import NetworkModel
 from bench.models._linear import System, why_not_linear
 from bench.operators import Operator
-from bench.problem import Problem
+from bench.problem import TrainingProblem
 
 #: Updates of the image start near zero, so that training begins at the quality of the inverse.
 GAIN = 0.01
@@ -42,7 +42,7 @@ class Unrolled(nn.Module):
     The gradient of a linear operator is its adjoint, so training runs through both.
     """
 
-    def __init__(self, problem: Problem):
+    def __init__(self, problem: TrainingProblem):
         super().__init__()
         self.operator = problem.operator
         self.system = System(problem.operator, problem.device)

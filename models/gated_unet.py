@@ -11,7 +11,7 @@ from bench.models._padding import Padded, smallest
 from bench.models._statistics import histogram, mean_image
 from bench.operators import Operator
 from bench.operators.shared.levels import intensities, log_posterior, pieces
-from bench.problem import Problem
+from bench.problem import TrainingProblem
 
 #: Grey levels per pixel that noisy bytes leave in question: at 1 % noise the likeliest 16 hold all but
 #: 3e-5 of the posterior under a flat prior, on photos.
@@ -52,7 +52,7 @@ class GatedUNet(NetworkModel):
     def fits(self, operator: Operator) -> str:
         return super().fits(operator) or reason_unfit(operator)
 
-    def build(self, problem: Problem) -> nn.Module:
+    def build(self, problem: TrainingProblem) -> nn.Module:
         channels, w = problem.image_shape[0], self.width
         features = (w, 2 * w, 4 * w, 8 * w, 16 * w, w)
         net = BasicUNet(2, (BINS + 1) * channels, 2 * channels, features=features, norm="batch")
@@ -77,7 +77,7 @@ class _Posterior(nn.Module):
         self.register_buffer("prior", torch.ones(256))
         self.register_buffer("mean", torch.zeros(image_shape))
 
-    def prepare(self, problem: Problem) -> None:
+    def prepare(self, problem: TrainingProblem) -> None:
         """Recover the keystream; take histogram and mean of the training images."""
         key = recover(problem, self.pairs)
         for buffer, value in (

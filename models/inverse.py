@@ -4,7 +4,7 @@ from torch import Tensor
 
 from bench.models import Model
 from bench.operators import Operator
-from bench.problem import Problem
+from bench.problem import TrainingProblem
 from bench.training import History
 
 
@@ -20,7 +20,7 @@ class Inverse(Model):
     def role_in(self, operator: Operator) -> str:
         return "ceiling" if operator.exact_inverse else "model"
 
-    def fit(self, problem: Problem) -> History:
+    def fit(self, problem: TrainingProblem) -> History:
         self.operator = problem.operator
         return []
 

@@ -8,7 +8,7 @@ from bench.models._keystream import Keystream, reason_unfit, recover
 from bench.models._statistics import histogram, mean_image
 from bench.operators import Operator
 from bench.operators.shared.levels import posterior_mean
-from bench.problem import Problem
+from bench.problem import TrainingProblem
 from bench.training import History
 
 
@@ -41,7 +41,7 @@ class KnownPlaintext(Model):
     def fits(self, operator: Operator) -> str:
         return reason_unfit(operator)
 
-    def fit(self, problem: Problem) -> History:
+    def fit(self, problem: TrainingProblem) -> History:
         key: Keystream = recover(problem, self.pairs)
         self.stream, self.sigma, self.found = key.stream, key.sigma, key.found
         self.prior, self.mean = histogram(problem), mean_image(problem)

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from bench.models import Model
 from bench.models._statistics import mean_image
-from bench.problem import Problem
+from bench.problem import TrainingProblem
 from bench.training import History
 
 
@@ -17,7 +17,7 @@ class Mean(Model):
     role = "floor"
     image: Tensor
 
-    def fit(self, problem: Problem) -> History:
+    def fit(self, problem: TrainingProblem) -> History:
         self.image = mean_image(problem)
         return []
 

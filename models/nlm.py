@@ -11,7 +11,7 @@ from bench.errors import at_least
 from bench.metrics.psnr import psnr
 from bench.models import Model
 from bench.operators import Operator
-from bench.problem import Problem
+from bench.problem import TrainingProblem
 from bench.training import History
 
 #: Strengths tried, in units of the noise's deviation.
@@ -57,10 +57,10 @@ class NLM(Model):
             return ""
         return "it needs an operator that only adds noise to images"
 
-    def fit(self, problem: Problem) -> History:
-        y, x = next(problem.training_batches(256, shuffle=False))
+    def fit(self, problem: TrainingProblem) -> History:
+        y, x, _ = next(problem.training_batches(256, shuffle=False))
         self.sigma = (y - x).std().double()
-        y, x = next(problem.validation_batches(IMAGES))
+        y, x, _ = next(problem.validation_batches(IMAGES))
 
         def score(strength: float) -> float:
             return float(psnr(self._denoised(y, strength), x).mean())

@@ -7,7 +7,7 @@ from bench.errors import at_least
 from bench.models import NetworkModel, seen_shape
 from bench.operators import Operator
 from bench.operators.shared.levels import bit_signs
-from bench.problem import Problem
+from bench.problem import TrainingProblem
 
 
 class PixelGate(NetworkModel):
@@ -35,7 +35,7 @@ class PixelGate(NetworkModel):
         self.width = width
         self.depth = depth
 
-    def build(self, problem: Problem) -> nn.Module:
+    def build(self, problem: TrainingProblem) -> nn.Module:
         channels, *size = seen_shape(problem.operator)
         layers: list[nn.Module] = []
         for inputs in (8 * channels, *[self.width] * (self.depth - 1)):

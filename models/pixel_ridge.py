@@ -10,7 +10,7 @@ from bench.models import Model
 from bench.models._statistics import mean_image
 from bench.operators import Operator
 from bench.operators.shared.levels import bit_signs
-from bench.problem import Problem
+from bench.problem import TrainingProblem
 from bench.training import History
 
 #: Ridge weights that are tried, relative to the features' mean variance; the last leaves the mean.
@@ -39,7 +39,7 @@ class PixelRidge(Model):
     def __init__(self, features: Literal["bits", "bytes"] = "bits"):
         self.features = features
 
-    def fit(self, problem: Problem) -> History:
+    def fit(self, problem: TrainingProblem) -> History:
         self.operator = problem.operator
         self.mean = mean_image(problem)
         self.offset = self._mean_features(problem)
@@ -57,22 +57,22 @@ class PixelRidge(Model):
         values = torch.einsum("npf,pfc->ncp", features, self.coefficients)
         return values.view(len(y), *self.mean.shape) + self.mean
 
-    def _validate(self, problem: Problem) -> float:
+    def _validate(self, problem: TrainingProblem) -> float:
         pairs = problem.validation_batches(64)
-        return float(torch.cat([psnr(self.reconstruct(y), x) for y, x in pairs]).mean())
+        return float(torch.cat([psnr(self.reconstruct(y), x) for y, x, _ in pairs]).mean())
 
-    def _mean_features(self, problem: Problem) -> Tensor:
+    def _mean_features(self, problem: TrainingProblem) -> Tensor:
         batches = problem.training_batches(64, shuffle=False)
-        total = sum(seen(self.operator, y, self.features).sum(0, dtype=torch.float64) for y, _ in batches)
+        total = sum(seen(self.operator, y, self.features).sum(0, dtype=torch.float64) for y, _, _ in batches)
         assert isinstance(total, Tensor)
-        return (total / len(problem.train)).float()
+        return (total / problem.train_count).float()
 
-    def _sums(self, problem: Problem) -> tuple[Tensor, Tensor]:
+    def _sums(self, problem: TrainingProblem) -> tuple[Tensor, Tensor]:
         """``F' F`` (P, F, F) and ``F' X`` (P, F, C) over the training pairs, at P pixels."""
         pixels, count = self.offset.shape
         gram = torch.zeros(pixels, count, count, device=problem.device)
         mixed = torch.zeros(pixels, count, len(self.mean), device=problem.device)
-        for y, x in problem.training_batches(256, shuffle=False):
+        for y, x, _ in problem.training_batches(256, shuffle=False):
             features = (seen(self.operator, y, self.features) - self.offset).transpose(0, 1)
             target = (x - self.mean).flatten(2).permute(2, 0, 1)
             gram.baddbmm_(features.mT, features)

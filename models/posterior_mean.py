@@ -4,7 +4,7 @@ from torch import Tensor
 
 from bench.models import Model
 from bench.models._statistics import histogram
-from bench.problem import Problem
+from bench.problem import TrainingProblem
 from bench.training import History
 
 
@@ -20,7 +20,7 @@ class PosteriorMean(Model):
     needs = ("posterior_mean",)
     prior: Tensor
 
-    def fit(self, problem: Problem) -> History:
+    def fit(self, problem: TrainingProblem) -> History:
         self.operator = problem.operator
         self.prior = histogram(problem)
         return []

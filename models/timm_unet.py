@@ -12,7 +12,7 @@ from bench.models import NetworkModel, seen_shape
 from bench.models._features import FeatureUNet, feature_shapes
 from bench.models._padding import Padded, smallest
 from bench.operators import Operator
-from bench.problem import Problem, check_size
+from bench.problem import TrainingProblem, check_size
 
 
 class TimmUNet(NetworkModel):
@@ -65,7 +65,7 @@ class TimmUNet(NetworkModel):
         backbone = self._backbone(in_channels, canvas, mixed, self.pretrained)
         return Padded(FeatureUNet(backbone, in_channels, out_channels, canvas, self.width), multiple)
 
-    def restore(self, problem: Problem, state: Mapping[str, Tensor]) -> None:
+    def restore(self, problem: TrainingProblem, state: Mapping[str, Tensor]) -> None:
         self.pretrained = False  # the saved weights take their place
         super().restore(problem, state)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from bench.errors import at_least
 from bench.metrics.psnr import capped_psnr
 from bench.models._linear import LinearModel, choosing_pairs
-from bench.problem import Problem
+from bench.problem import TrainingProblem
 from bench.training import History
 
 #: Weights tried first, by factors of 10; then the best is refined by ever smaller factors.
@@ -53,7 +53,7 @@ class TV(LinearModel):
         self.iterations = iterations
 
     @torch.no_grad()
-    def fit(self, problem: Problem) -> History:
+    def fit(self, problem: TrainingProblem) -> History:
         self.prepare(problem)
         weight = self._best_weight(problem) if self.weight is None else self.weight
         self.chosen = torch.tensor(weight, device=problem.device)
@@ -78,14 +78,16 @@ class TV(LinearModel):
             ahead = 2 * x - before
         return x
 
-    def _best_weight(self, problem: Problem) -> float:
+    def _best_weight(self, problem: TrainingProblem) -> float:
         """Best weight of the coarse ones, then of its neighbours, ever nearer."""
         pairs = list(choosing_pairs(problem))
         scores: dict[float, float] = {}
 
         def score(weight: float) -> float:
             if weight not in scores:
-                scores[weight] = sum(float(capped_psnr(self.minimise(y, weight), x).sum()) for y, x in pairs)
+                scores[weight] = sum(
+                    float(capped_psnr(self.minimise(y, weight), x).sum()) for y, x, _ in pairs
+                )
             return scores[weight]
 
         best = max(COARSE, key=score)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.models._unrolled import GAIN, Unrolled, UnrolledModel, Update
-from bench.problem import Problem
+from bench.problem import TrainingProblem
 
 
 class UnrolledGradient(UnrolledModel):
@@ -38,14 +38,14 @@ class UnrolledGradient(UnrolledModel):
     def __init__(self, iterations: int = 5, memory: int = 5, width: int = 32):
         super().__init__(iterations, memory, width)
 
-    def build(self, problem: Problem) -> nn.Module:
+    def build(self, problem: TrainingProblem) -> nn.Module:
         return GradientDescent(problem, self.iterations, self.memory, self.width)
 
 
 class GradientDescent(Unrolled):
     """The unrolled iteration as a module, from measurements to images."""
 
-    def __init__(self, problem: Problem, iterations: int, memory: int, width: int):
+    def __init__(self, problem: TrainingProblem, iterations: int, memory: int, width: int):
         super().__init__(problem)
         self.memory = memory
         c = self.channels

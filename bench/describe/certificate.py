@@ -84,7 +84,7 @@ def certify(problem: Problem) -> Certificate:
 
 
 def _certified(problem: Problem) -> Certificate:
-    x = problem.images.test[:IMAGES].float() / 255
+    x = problem.splits.test[:IMAGES].float() / 255
     whole, operator = problem.operator, without_noise(problem.operator)
 
     def measure(images: Tensor) -> Tensor:
@@ -221,7 +221,7 @@ def _precision(system: Operator) -> torch.dtype:
 
 
 def _inverse_psnr(problem: Problem) -> float:
-    y, x = next(problem.test_batches())
+    y, x, _ = next(problem.test_batches())
     return mean_score(psnr(problem.operator.inverse(y), x))
 
 

@@ -40,7 +40,8 @@ def picture(problem: Problem, title: str, count: int = 5) -> Any:
     from bench.leaderboard.samples import stacked
     from bench.text import decibel
 
-    y, x = (part[:count] for part in next(problem.test_batches()))
+    y, x, _ = next(problem.test_batches())
+    y, x = y[:count], x[:count]
     rows = {"image": visible(x, stretch=False), "measurement": visible(y)}
     seen = problem.operator.as_image(y)
     if seen.shape != y.shape or not torch.equal(seen, y):

@@ -39,12 +39,12 @@ def duplicates_in(dataset: Component) -> dict[str, Any]:
 
 @lru_cache(maxsize=2)
 def load_problem(
-    operator: tuple[Component, ...], dataset: Component, problem_seed: int, seed: int, device: str
+    operator: tuple[Component, ...], dataset: Component, problem_seed: int, device: str
 ) -> Problem:
     """The problem of checked components; the last two are kept, so that models share one operator."""
     images, _ = load_images(dataset)
     built = build_operator(operator, images.image_shape, problem_seed)
-    return Problem(built, images, seed, torch.device(device))
+    return Problem(built, images, problem_seed, torch.device(device))
 
 
 def problem_of(operator: str, dataset: str, seed: int) -> tuple[Problem, str]:
@@ -55,14 +55,14 @@ def problem_of(operator: str, dataset: str, seed: int) -> tuple[Problem, str]:
     """
     chain = tuple(part.checked(registry.operators) for part in parse_chain(operator))
     images = Component.parse(dataset).checked(registry.datasets)
-    return load_problem(chain, images, seed, seed, "cpu"), chain_label(chain)
+    return load_problem(chain, images, seed, "cpu"), chain_label(chain)
 
 
 @lru_cache(maxsize=4)
 def certificate(operator: tuple[Component, ...], dataset: Component, seed: int) -> dict[str, Any]:
     """What ``bench describe`` measures, once for all models; nothing where it would take many seconds."""
-    problem = load_problem(operator, dataset, seed, seed, "cpu")
-    x, generator = problem.images.test[:IMAGES].float() / 255, torch.Generator().manual_seed(0)
+    problem = load_problem(operator, dataset, seed, "cpu")
+    x, generator = problem.splits.test[:IMAGES].float() / 255, torch.Generator().manual_seed(0)
     try:
         problem.operator.measure(x[:1], generator)  # what is made once does not count
         started = time.perf_counter()

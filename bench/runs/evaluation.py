@@ -42,8 +42,8 @@ def evaluate(
     sha = sha256()
     rows: list[Tensor] = []
     kept: list[tuple[Tensor, Tensor, Tensor]] = []
-    done, count = 0, len(problem.images.test)
-    for y, x in problem.test_batches():
+    done, count = 0, len(problem.splits.test)
+    for y, x, _ in problem.test_batches():
         sha.update(y.cpu().contiguous().numpy().data)
         image = _reconstructed(model, y, x)
         rows.append(torch.stack([psnr(image, x), ssim(image, x)], 1).cpu())
@@ -52,7 +52,7 @@ def evaluate(
         done += len(x)
         report(Progress(done, count, stage="scoring"))
     scores = pd.DataFrame(torch.cat(rows).numpy(), columns=["psnr", "ssim"])
-    scores["group"] = groups(problem.images.test)
+    scores["group"] = groups(problem.splits.test)
     y, image, x = (torch.cat(parts)[:SAMPLES] for parts in zip(*kept, strict=True))
     return scores, sha.hexdigest(), {"measurement": y, "reconstruction": image, "truth": x}
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.problem import CHUNK as CHUNK_OF_TEST
 from bench.problem import Problem
 from bench.seeding import stream
 
@@ -50,11 +49,11 @@ def repeated_ivs(problem: Problem) -> int | None:
     None where the operator draws nothing that must be unique.
     """
     seen: Counter[bytes] = Counter()
-    for number, images in enumerate(problem.images.test.split(CHUNK_OF_TEST)):
-        drawn = problem.operator.nonces(len(images), stream("cpu", problem.seed, "test", number))
+    for number in range(len(problem.splits.test)):
+        drawn = problem.operator.nonces(1, stream("cpu", problem.seed, "test", number))
         if drawn is None:
             return None
-        seen.update(row.numpy().tobytes() for row in drawn)
+        seen[drawn.numpy().tobytes()] += 1
     return sum(count for count in seen.values() if count > 1)
 
 

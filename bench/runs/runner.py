@@ -124,7 +124,7 @@ class Run:
             BenchError: the operator's own code fails.
         """
         spec = self.spec
-        return load_problem(spec.operator, spec.dataset, spec.problem_seed, spec.seed, spec.device)
+        return load_problem(spec.operator, spec.dataset, spec.problem_seed, spec.device)
 
     @cached_property
     def model(self) -> Model:
@@ -214,10 +214,10 @@ class Run:
         timing.reset_peak_memory(device)
         torch.manual_seed(self.spec.seed)
         report(Progress(stage="fitting"))
-        history: History = model.fit(self.problem) or []
+        history: History = model.fit(self.problem.training(self.spec.seed)) or []
         trained = sum(e.seconds for e in history) or time.perf_counter() - started
         scores, digest, samples = evaluate(model, self.problem, report)
-        y, _ = next(self.problem.test_batches())
+        y = next(self.problem.test_batches()).y
         timings = {
             "train_seconds": trained,
             **timing.training([e.images for e in history], [e.seconds for e in history]),
@@ -244,7 +244,9 @@ class Run:
         """
         if isinstance(self.model, NetworkModel):
             self.model.trainer = Trainer(self.spec.recipe or Recipe())
-        self.model.restore(self.problem, load_file(weights, device=str(self.problem.device)))
+        self.model.restore(
+            self.problem.training(self.spec.seed), load_file(weights, device=str(self.problem.device))
+        )
 
     def _draft(self, **content: Any) -> Record:
         """A record with all that is known before the run."""

@@ -107,7 +107,7 @@ def verify(record: Record) -> Verification:
         drift=drift,
         largest=float(gap.max()),
         same_measurements=digest == record.data.get("test_digest"),
-        same_images=run.problem.images.digest() == record.data.get("digest"),
+        same_images=run.problem.splits.digest() == record.data.get("digest"),
         environment=tuple(_differences(record.provenance, provenance.collect(run.problem.device))),
     )
 
@@ -147,7 +147,7 @@ def reconstructions(record: Record, images: Sequence[int]) -> dict[str, Any]:
 
     run, wanted, kept = restored(record), set(images), {}
     start = 0
-    for y, x in run.problem.test_batches():
+    for y, x, _ in run.problem.test_batches():
         inside = [i for i in range(start, start + len(x)) if i in wanted]
         if inside:
             made = run.model.reconstruct(y)

@@ -57,7 +57,7 @@ class Trial:
                 "lr": 1e-3,
             }
             model.trainer = Trainer(override(recipe, changes))
-        return model, model.fit(problem) or []
+        return model, model.fit(problem.training(self.seed)) or []
 
     @cached_property
     def model(self) -> tuple[Model, History]:
@@ -67,8 +67,7 @@ class Trial:
     @cached_property
     def y(self) -> Tensor:
         """Test measurements."""
-        y, _ = next(self.problem.test_batches())
-        return y
+        return next(self.problem.test_batches()).y
 
 
 def _smooth_images(count: int, shape: tuple[int, ...], seed: int) -> Tensor:
@@ -147,7 +146,7 @@ def _reloads(trial: Trial) -> Figure:
     other = trial.make()
     if isinstance(other, NetworkModel):
         other.trainer = Trainer()
-    other.restore(trial.problem, load(saved))
+    other.restore(trial.problem.training(trial.seed), load(saved))
     before, after = model.reconstruct(trial.y.clone()), other.reconstruct(trial.y.clone())
     if not same(before, after):
         gap = float((before - after).abs().max())

@@ -10,10 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.describe.certificate import without_noise
 from bench.operators import Operator
 from bench.operators.noise import Noise
-from bench.operators.shared.chain import Chain
+from bench.operators.shared.chain import Chain, without_noise
 from bench.seeding import stream
 
 #: Linearity and the dot test hold to this, relative to the norms.

@@ -1,6 +1,8 @@
 """The pairs that models see: the same test measurements for all, fresh noise in training."""
 
+import gc
 import hashlib
+from types import ModuleType
 
 import pytest
 import torch
@@ -44,6 +46,11 @@ def problem(operator=Noisy, seed=0, train=40, test=10):
     return Problem(operator((1, 4, 5)), Splits(images(train, 1), images(test, 2), images(6, 3)), seed)
 
 
+def training(operator=Noisy, seed=0, truth=True):
+    """What a model is given of a small problem."""
+    return problem(operator).training(seed, truth)
+
+
 def build(text, seed=0):
     """The operator of a chain's text form, for colour images of 16x16."""
     return build_operator([part.checked(registry.operators) for part in parse_chain(text)], (3, 16, 16), seed)
@@ -51,7 +58,7 @@ def build(text, seed=0):
 
 def gathered(batches):
     """All measurements and all images of some batches."""
-    y, x = zip(*batches, strict=True)
+    y, x, _ = zip(*batches, strict=True)
     return torch.cat(y), torch.cat(x)
 
 
@@ -67,18 +74,66 @@ def test_test_measurements_depend_on_the_seed_alone():
     """Neither earlier use of the problem, nor training, nor torch's own generator changes them."""
     first = gathered(problem().test_batches())[0]
     used = problem()
-    list(used.training_batches(7, epoch=3, augment=True))
-    list(used.validation_batches(5))
+    list(used.training(seed=5).training_batches(7, epoch=3, augment=True))
+    list(used.training().validation_batches(5))
     torch.manual_seed(17)
     assert torch.equal(gathered(used.test_batches())[0], first)
     assert torch.equal(gathered(used.test_batches())[0], first)
     assert not torch.equal(gathered(problem(seed=1).test_batches())[0], first)
 
 
-def test_more_test_images_leave_the_first_as_they_were():
-    """A chunk's noise depends on its number, not on how many there are."""
-    few, many = (gathered(problem(test=n).test_batches())[0] for n in (2 * CHUNK, 3 * CHUNK))
-    assert torch.equal(few, many[: 2 * CHUNK])
+def test_an_images_noise_depends_on_no_batch(monkeypatch):
+    """Its number alone settles it: not how many images there are, and not how many come at a time."""
+    many = gathered(problem(test=3 * CHUNK).test_batches())[0]
+    assert torch.equal(gathered(problem(test=CHUNK + 7).test_batches())[0], many[: CHUNK + 7])
+    monkeypatch.setattr("bench.problem.CHUNK", 5)
+    assert torch.equal(gathered(problem(test=3 * CHUNK).test_batches())[0], many)
+
+
+def test_the_training_seed_changes_training_alone():
+    """Order and noise of training hang on it; test measurements on the problem seed."""
+    one = problem(seed=3)
+    first, second = (gathered(one.training(seed).training_batches(40)) for seed in (0, 1))
+    assert not torch.equal(first[1], second[1])
+    other = gathered(problem(seed=4).training(0).training_batches(40))
+    assert torch.equal(first[0], other[0])
+
+
+def test_no_test_image_can_be_reached_from_what_a_model_gets():
+    """Everything that hangs on it, attribute by attribute, and the memory of every tensor there."""
+    one = Problem(Noisy((1, 4, 5)), Splits(*images(60, 1).split([40, 10, 10])))
+    test = one.splits.test.numpy().tobytes()
+    pending, seen = [one.training()], {}
+    while pending:
+        thing = pending.pop()
+        if id(thing) in seen or isinstance(thing, type | ModuleType):
+            continue
+        seen[id(thing)] = thing
+        assert thing is not one.splits
+        if isinstance(thing, torch.Tensor):
+            assert test not in bytes(thing.untyped_storage())
+        pending += gc.get_referents(thing) if gc.is_tracked(thing) else []
+        pending += vars(thing).values() if hasattr(thing, "__dict__") else []
+    assert len([t for t in seen.values() if isinstance(t, torch.Tensor)]) >= 2
+
+
+def test_without_truth_no_image_comes():
+    """Neither in training nor in validation; the measurements are those of the problem with truth."""
+    blind, seeing = training(truth=False), training()
+    for name, arguments in (("training_batches", (8, 2)), ("validation_batches", (4,))):
+        pairs = zip(getattr(blind, name)(*arguments), getattr(seeing, name)(*arguments), strict=True)
+        for without, batch in pairs:
+            assert torch.equal(without.y, batch.y)
+            assert without.x.shape == (0, 1, 4, 5)
+            assert without.x.untyped_storage().nbytes() == 0
+    with pytest.raises(BenchError, match="without images"):
+        next(blind.training_images(4))
+
+
+def test_training_images_come_in_their_own_order():
+    """All of them once: what statistics of the training set rest on."""
+    x = torch.cat(list(training().training_images(7)))
+    assert torch.equal(x, images(40, 1) / 255)
 
 
 def test_the_digest_is_that_of_the_measurements():
@@ -88,7 +143,7 @@ def test_the_digest_is_that_of_the_measurements():
     task, model = Problem(Noisy(shape), splits), Mean()
     y, _ = gathered(task.test_batches())
     expected = hashlib.sha256(y.numpy().astype("<f4").tobytes()).hexdigest()
-    model.fit(task)
+    model.fit(task.training())
     _, digest, _ = evaluate(model, task)
     assert digest == expected
 
@@ -97,26 +152,26 @@ def test_the_digest_is_that_of_the_measurements():
 @given(st.integers(1, 50), st.integers(0, 5))
 def test_an_epoch_has_every_training_image_once(batch_size, epoch):
     """Whatever the batch size; the measurement belongs to the image beside it."""
-    y, x = gathered(problem(Same).training_batches(batch_size, epoch))
+    y, x = gathered(training(Same).training_batches(batch_size, epoch))
     assert torch.equal(y, x)
     assert sorted((x[:, 0, 0, 0] * 255).round().int().tolist()) == list(range(40))
 
 
 def test_order_and_noise_are_new_in_every_epoch():
     """And the same for the same epoch and seed."""
-    epochs = [gathered(problem().training_batches(8, epoch)) for epoch in (1, 2, 1)]
+    epochs = [gathered(training().training_batches(8, epoch)) for epoch in (1, 2, 1)]
     (y1, x1), (_, x2), (y3, x3) = epochs
     assert torch.equal(y1, y3)
     assert torch.equal(x1, x3)
     assert not torch.equal(x1, x2)
-    plain = [gathered(problem().training_batches(8, epoch, shuffle=False)) for epoch in (1, 2)]
+    plain = [gathered(training().training_batches(8, epoch, shuffle=False)) for epoch in (1, 2)]
     assert torch.equal(plain[0][1], images(40, 1) / 255)
     assert not torch.equal(plain[0][0], plain[1][0])
 
 
 def test_augmentation_mirrors_about_half_of_the_images_before_measuring():
     """Each image or its mirror image, both occur, and the operator sees what the model has to find."""
-    y, x = gathered(problem(Same).training_batches(40, shuffle=False, augment=True))
+    y, x = gathered(training(Same).training_batches(40, shuffle=False, augment=True))
     plain = images(40, 1) / 255
     mirrored = [torch.equal(image, before.flip(-1)) for image, before in zip(x, plain, strict=True)]
     kept = [torch.equal(image, before) for image, before in zip(x, plain, strict=True)]
@@ -127,7 +182,7 @@ def test_augmentation_mirrors_about_half_of_the_images_before_measuring():
 
 def test_validation_is_the_same_at_every_call():
     """The epoch is chosen by one yardstick, and not by the test images."""
-    one = problem()
+    one = training()
     first, second = gathered(one.validation_batches(4)), gathered(one.validation_batches(4))
     assert torch.equal(first[0], second[0])
     assert torch.equal(first[1], images(6, 3) / 255)
@@ -137,8 +192,9 @@ def test_noise_of_training_validation_and_test_differs():
     """The three use streams of their own."""
     same = images(10, 1)
     one = Problem(Noisy((1, 4, 5)), Splits(same, same, same))
-    training = one.training_batches(10, shuffle=False)
-    noise = [y - x for y, x in (next(training), next(one.validation_batches(10)), next(one.test_batches()))]
+    model = one.training()
+    batches = model.training_batches(10, shuffle=False), model.validation_batches(10), one.test_batches()
+    noise = [y - x for y, x, _ in map(next, batches)]
     assert not torch.allclose(noise[0], noise[1])
     assert not torch.allclose(noise[1], noise[2])
 
@@ -146,8 +202,8 @@ def test_noise_of_training_validation_and_test_differs():
 def test_validation_is_cut_from_the_training_images():
     """Where a dataset has none: a twentieth, none lost, none twice."""
     made = Problem(Same((1, 4, 5)), Splits(images(40, 1), images(5, 2)))
-    parts = torch.cat([made.images.train, made.images.validation])
-    assert len(made.images.validation) == 2
+    parts = torch.cat([made.splits.train, made.splits.validation])
+    assert len(made.splits.validation) == 2
     assert sorted(parts[:, 0, 0, 0].tolist()) == list(range(40))
 
 
@@ -174,7 +230,7 @@ def test_an_operator_that_breaks_its_contract(result, said):
             return result(x)
 
     with pytest.raises(BenchError, match=rf"Broken.forward must return .*, not .*{said}"):
-        next(problem(Broken).test_batches())
+        next(training(Broken).training_batches(8))
 
 
 def test_chains_are_built_from_left_to_right():

@@ -22,7 +22,7 @@ def problem(count=40, size=12):
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(count + 8, 1, 3, 3, generator=generator)
     images = (255 * F.interpolate(coarse, size=(size, size), mode="bilinear")).to(torch.uint8)
-    return Problem(Denoising((1, size, size)), Splits(images[:count], images[count:]))
+    return Problem(Denoising((1, size, size)), Splits(images[:count], images[count:])).training()
 
 
 def network():

@@ -66,8 +66,8 @@ def test_early_stopping(model):
     images[:, :, 4:12, 6:10] = 200
     operator = Chain([CT((1, 16, 16), angles=12), Noise((1, 12, 23), sigma=0.05)])
     problem = Problem(operator, Splits(images, images, images))
-    model.fit(problem)
-    y, x = next(problem.validation_batches(64))
+    model.fit(problem.training())
+    y, x, _ = next(problem.training().validation_batches(64))
     scores = [float(psnr(image, x).mean()) for image in islice(model.iterates(y), 30)]
     assert int(model.chosen) == 1 + int(np.argmax(scores)) < 30
     assert float(psnr(model.reconstruct(y), x).mean()) == pytest.approx(max(scores))

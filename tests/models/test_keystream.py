@@ -16,7 +16,7 @@ from bench.training import Trainer
 
 def score(model, problem) -> float:
     """Mean PSNR on the test split."""
-    return float(torch.cat([psnr(model.reconstruct(y), x) for y, x in problem.test_batches()]).mean())
+    return float(torch.cat([psnr(model.reconstruct(y), x) for y, x, _ in problem.test_batches()]).mean())
 
 
 @pytest.mark.parametrize(("noise", "train"), [("", 2), ("+noise:sigma=0.01", 900)])
@@ -25,7 +25,7 @@ def test_recovered_keystream_is_the_ciphers(make_problem, noise, train, channels
     """The bytes found from pairs are AES's own: from two pairs without noise, from 900 at 1 % noise."""
     problem = make_problem(f"xor_ctr{noise}", train=train, channels=channels, size=8)
     cipher = problem.operator.parts[0] if noise else problem.operator
-    key = recover(problem, train)
+    key = recover(problem.training(), train)
     assert torch.equal(key.stream, cipher.keystream(torch.device("cpu")))
     assert bool(key.found)
     assert float(key.sigma) == pytest.approx(0.01 if noise else 0, abs=2e-4)
@@ -37,10 +37,10 @@ def test_no_keystream_is_claimed_where_there_is_none(make_problem, operator, tra
     """Where no keystream explains the pairs, the answer is the mean, however well one fits a few of them."""
     problem = make_problem(operator, size=8, train=train)
     model, mean = KnownPlaintext(), Mean()
-    model.fit(problem)
-    mean.fit(problem)
+    model.fit(problem.training())
+    mean.fit(problem.training())
     assert not bool(model.found)
-    y, _ = next(problem.test_batches())
+    y, _, _ = next(problem.test_batches())
     assert torch.equal(model.reconstruct(y), mean.reconstruct(y))
 
 
@@ -48,7 +48,7 @@ def test_decryption_without_the_key_is_exact(make_problem):
     """Without noise the attack reconstructs every test image to the last bit."""
     problem = make_problem("xor_ctr", channels=1)
     model = KnownPlaintext(pairs=8)
-    model.fit(problem)
+    model.fit(problem.training())
     assert score(model, problem) == float("inf")
 
 
@@ -56,12 +56,12 @@ def test_posterior_mean_against_enumeration(make_problem):
     """The posterior mean equals Bayes' rule written out in NumPy: bytes, XOR, Gaussian density, sum."""
     problem = make_problem("xor_ctr+noise:sigma=0.02", size=8)
     model = PosteriorMean()
-    model.fit(problem)
-    y, _ = next(problem.test_batches())
+    model.fit(problem.training())
+    y, _, _ = next(problem.test_batches())
     stream = problem.operator.parts[0].keystream(torch.device("cpu")).numpy().reshape(8, 8, 3, 4)
     levels = np.arange(256, dtype="<f4") / np.float32(255)
     code = levels.view(np.uint8).reshape(256, 4)
-    prior = np.bincount(problem.images.train.numpy().ravel(), minlength=256) / problem.images.train.numel()
+    prior = np.bincount(problem.splits.train.numpy().ravel(), minlength=256) / problem.splits.train.numel()
     found = model.reconstruct(y[:1])[0].numpy()
     for channel, row, column in [(0, 0, 0), (1, 3, 5), (2, 7, 7)]:
         cipher = (code ^ stream[row, column, channel]) / 255.0
@@ -90,7 +90,7 @@ def test_gated_unet_uses_neighbours(make_problem):
     model, alone = GatedUNet(width=4), PosteriorMean()
     model.trainer = Trainer(Recipe(epochs=2, batch_size=16))
     for fitted in (model, alone):
-        fitted.fit(problem)
+        fitted.fit(problem.training())
     assert score(model, problem) > score(alone, problem) + 3
 
 
@@ -99,10 +99,10 @@ def test_gated_unet_is_exact_without_noise(make_problem):
     problem = make_problem("xor_ctr", channels=1)
     model = GatedUNet(width=2)
     model.trainer = Trainer(Recipe(epochs=1))
-    model.fit(problem)
+    model.fit(problem.training())
     assert score(model, problem) == float("inf")
     # Under autocast too: 8 bits of mantissa are too few to tell ciphertext bytes apart after products.
-    y, x = next(problem.test_batches())
+    y, x, _ = next(problem.test_batches())
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(model.module(y), x)
 
@@ -113,5 +113,5 @@ def test_gated_unet_ends_at_the_mean_where_there_is_no_keystream(make_problem):
     model, mean = GatedUNet(width=2), Mean()
     model.trainer = Trainer(Recipe(epochs=3, batch_size=16))
     for fitted in (model, mean):
-        fitted.fit(problem)
+        fitted.fit(problem.training())
     assert abs(score(model, problem) - score(mean, problem)) < 0.5

@@ -28,9 +28,9 @@ def test_as_good_as_the_best_strength():
     """The deviation is found, and the strength from the validation split is the best on test images too."""
     problem = problem_of(Denoising((3, 32, 32)))
     model = NLM(distance=5)
-    model.fit(problem)
+    model.fit(problem.training())
     assert float(model.sigma) == pytest.approx(25 / 255, rel=0.02)
-    y, x = next(problem.test_batches())
+    y, x, _ = next(problem.test_batches())
     best = -np.inf
     for h in np.linspace(0.2, 1.5, 27) * 25 / 255:
         settings = {"patch_size": 5, "patch_distance": 5, "h": h, "sigma": 25 / 255, "channel_axis": 0}
@@ -44,8 +44,8 @@ def test_no_noise():
     """Without noise there is nothing to filter: the measurement stays as it is, rather than 0 / 0."""
     problem = problem_of(Noise((3, 32, 32), sigma=0))
     model = NLM()
-    model.fit(problem)
-    y, _ = next(problem.test_batches())
+    model.fit(problem.training())
+    y, _, _ = next(problem.test_batches())
     assert torch.equal(model.reconstruct(y), y)
 
 

@@ -10,7 +10,7 @@ from bench.models.unet import UNet
 from bench.operators import Operator
 from bench.operators.denoising import Denoising
 from bench.operators.xor_ctr import XorCtr
-from bench.problem import Problem
+from bench.problem import Problem, TrainingProblem
 
 SHAPE = (3, 16, 16)
 
@@ -36,13 +36,13 @@ class Nothing(NetworkModel):
         return network
 
 
-def problem(operator: Operator) -> Problem:
+def problem(operator: Operator) -> TrainingProblem:
     """Random images, 40 for training."""
     images = torch.randint(0, 256, (44, *SHAPE), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    return Problem(operator, Splits(images[:40], images[42:], images[40:42]))
+    return Problem(operator, Splits(images[:40], images[42:], images[40:42])).training()
 
 
-def prepared(operator: Operator, residual: bool = True) -> tuple[OnImages, Problem]:
+def prepared(operator: Operator, residual: bool = True) -> tuple[OnImages, TrainingProblem]:
     """A module around a network that says 0, with the training images' scale and estimate."""
     seen = problem(operator)
     module = Nothing(residual).build(seen)
@@ -54,7 +54,7 @@ def prepared(operator: Operator, residual: bool = True) -> tuple[OnImages, Probl
 def test_channels_have_mean_0_and_deviation_1():
     """What the network sees is scaled per channel, whatever the units of the measurement."""
     module, seen = prepared(Mixed(SHAPE))
-    y, _ = next(seen.training_batches(256, shuffle=False))
+    y, _, _ = next(seen.training_batches(256, shuffle=False))
     z = (y - module.mean) / module.deviation
     torch.testing.assert_close(z.mean((0, 2, 3)), torch.zeros(4), atol=1e-4, rtol=0)
     torch.testing.assert_close(z.std((0, 2, 3)), torch.ones(4), atol=1e-4, rtol=0)
@@ -63,7 +63,7 @@ def test_channels_have_mean_0_and_deviation_1():
 def test_network_starts_from_the_linear_estimate():
     """With a network that says 0 the output is NumPy's least-squares fit of the training pairs."""
     module, seen = prepared(Denoising(SHAPE, sigma=0.3))
-    y, x = next(seen.training_batches(256, shuffle=False))
+    y, x, _ = next(seen.training_batches(256, shuffle=False))
     rows = y.permute(0, 2, 3, 1).reshape(-1, 3).double().numpy()
     rows = np.column_stack([rows, np.ones(len(rows))])
     fitted = rows @ np.linalg.lstsq(rows, x.permute(0, 2, 3, 1).reshape(-1, 3).double().numpy())[0]
@@ -74,21 +74,21 @@ def test_network_starts_from_the_linear_estimate():
 def test_linear_estimate_undoes_a_mix_of_channels():
     """More channels than the image has, linearly dependent ones, still give the image back."""
     module, seen = prepared(Mixed(SHAPE))
-    y, x = next(seen.training_batches(40, shuffle=False))
+    y, x, _ = next(seen.training_batches(40, shuffle=False))
     torch.testing.assert_close(module(y), x, atol=1e-4, rtol=0)
 
 
 def test_linear_estimate_of_a_cipher_is_the_mean():
     """Where the measurement tells nothing linear, the network starts from the mean colour."""
     module, seen = prepared(XorCtr(SHAPE))
-    y, x = next(seen.training_batches(40, shuffle=False))
+    y, x, _ = next(seen.training_batches(40, shuffle=False))
     assert bool(((module(y) - x.mean((0, 2, 3))[:, None, None]).abs() < 0.1).all())
 
 
 def test_plain_network_stands_alone():
     """Without ``residual`` the network's output is the reconstruction, and nothing else is stored."""
     module, seen = prepared(Denoising(SHAPE), residual=False)
-    y, _ = next(seen.training_batches(40, shuffle=False))
+    y, _, _ = next(seen.training_batches(40, shuffle=False))
     assert torch.equal(module(y), torch.zeros(40, *SHAPE))
     plain = UNet(width=2, residual=False).build(seen)
     assert {"mean", "deviation"} == {name for name, _ in plain.named_buffers() if "." not in name}

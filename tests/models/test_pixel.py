@@ -20,7 +20,7 @@ from bench.training import Trainer
 
 def score(model, problem) -> float:
     """Mean PSNR on the test split."""
-    return float(torch.cat([psnr(model.reconstruct(y), x) for y, x in problem.test_batches()]).mean())
+    return float(torch.cat([psnr(model.reconstruct(y), x) for y, x, _ in problem.test_batches()]).mean())
 
 
 def test_gate_in_bfloat16(make_problem):
@@ -28,7 +28,7 @@ def test_gate_in_bfloat16(make_problem):
     problem = make_problem("ct:angles=6", train=8, size=12)
     model = PixelGate(width=4)
     model.trainer = Trainer(Recipe(epochs=1, batch_size=4, precision="bfloat16"))
-    (epoch,) = model.fit(problem)
+    (epoch,) = model.fit(problem.training())
     assert np.isfinite(epoch.loss)
 
 
@@ -36,9 +36,9 @@ def test_ridge_against_numpy(make_problem):
     """Coefficients of a pixel equal NumPy's least squares on the same rows with the ridge appended."""
     problem = make_problem("xor_ctr", train=200, size=4)
     model = PixelRidge(features="bytes")
-    model.fit(problem)
-    gram, mixed = model._sums(problem)
-    y, x = next(problem.training_batches(200, shuffle=False))
+    model.fit(problem.training())
+    gram, mixed = model._sums(problem.training())
+    y, x, _ = next(problem.training().training_batches(200, shuffle=False))
     pixel, weight = 5, 0.7
     rows = (seen(problem.operator, y, "bytes") - model.offset)[:, pixel].double().numpy()
     target = (x - model.mean).flatten(2)[..., pixel].double().numpy()
@@ -53,7 +53,7 @@ def test_ridge_recovers_a_linear_operator(make_problem):
     """Where the measurement is the image itself, the regression finds it."""
     problem = make_problem("noise:sigma=0", train=200, size=4)
     model = PixelRidge(features="bytes")
-    model.fit(problem)
+    model.fit(problem.training())
     assert score(model, problem) > 50
 
 
@@ -61,8 +61,8 @@ def test_ridge_ends_at_the_mean_where_nothing_can_be_learned(make_problem):
     """With fewer images than bits and a cipher that hides all, validation chooses the largest weight."""
     problem = make_problem("xor_cbc", train=80, size=8)
     model, mean = PixelRidge(), Mean()
-    model.fit(problem)
-    mean.fit(problem)
+    model.fit(problem.training())
+    mean.fit(problem.training())
     assert max(WEIGHTS) >= 1e3
     assert abs(score(model, problem) - score(mean, problem)) < 0.3
 
@@ -72,8 +72,8 @@ def test_pixel_gate_learns_a_keystream(make_problem):
     problem = make_problem("xor_ctr", train=600, size=8, channels=1)
     model, mean = PixelGate(width=32), Mean()
     model.trainer = Trainer(Recipe(epochs=6, batch_size=16, lr=2e-2))
-    model.fit(problem)
-    mean.fit(problem)
+    model.fit(problem.training())
+    mean.fit(problem.training())
     assert score(model, problem) > score(mean, problem) + 8
 
 

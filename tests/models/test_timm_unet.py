@@ -100,7 +100,7 @@ def test_three_dimensional_convolutions(make_problem):
     problem = make_problem("denoising", train=4, size=32, validation=2)
     assert model.fits(problem.operator) == ""
     model.trainer = Trainer(Recipe(epochs=1, batch_size=2))
-    (epoch,) = model.fit(problem)
+    (epoch,) = model.fit(problem.training())
     assert math.isfinite(epoch.loss)
 
 

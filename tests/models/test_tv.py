@@ -60,8 +60,8 @@ def test_chosen_weight_is_as_good_as_scikit_images_best():
     windows = camera_windows(16)
     problem = Problem(Denoising((1, 48, 48)), Splits(windows[::2], windows[1::2], windows[::2]))
     model = TV()
-    model.fit(problem)
-    y, x = next(problem.test_batches())
+    model.fit(problem.training())
+    y, x, _ = next(problem.test_batches())
     best = max(
         np.mean([
             float(psnr(torch.from_numpy(denoise_tv_chambolle(m[0].numpy(), weight=w))[None, None], t[None]))
@@ -109,8 +109,8 @@ def test_an_exact_image_does_not_choose_the_weight(make_problem):
     With 70 % of the pixels dropped, total variation fills in: far above leaving them black.
     """
     problem = make_problem("inpainting", size=16)
-    problem.validation[0] = 0
+    problem.splits.validation[0] = 0
     model = TV()
-    model.fit(problem)
-    y, x = next(problem.test_batches())
+    model.fit(problem.training())
+    y, x, _ = next(problem.test_batches())
     assert psnr(model.reconstruct(y), x).mean() > psnr(y, x).mean() + 5

@@ -56,10 +56,10 @@ def make_linear(update: Update, matrix: list[list[float]]) -> None:
 def test_gradient_descent(text):
     """Steps of minus the gradient give gradient descent, as the matrix of the operator says."""
     problem = problem_on(build(text, (1, 8, 8)))
-    module = GradientDescent(problem, iterations=3, memory=1, width=3)
+    module = GradientDescent(problem.training(), iterations=3, memory=1, width=3)
     for step in module.steps:
         make_linear(step, [[0, 0, -1], [0, 0, 0]])  # sees x, s, gradient
-    y, _ = next(problem.test_batches())
+    y, _, _ = next(problem.test_batches())
     a, g = matrix_of(module), y.flatten(1).T / module.system.norm
     x = module.start(y).flatten(1).T
     for _ in range(3):
@@ -71,13 +71,13 @@ def test_gradient_descent(text):
 def test_primal_dual(text):
     """With the proximal map of |. - y|^2 / 2 in the dual step it is the primal-dual method."""
     problem = problem_on(build(text, (1, 8, 8)))
-    module = PrimalDual(problem, iterations=3, memory=1, width=3)
+    module = PrimalDual(problem.training(), iterations=3, memory=1, width=3)
     sigma, tau = 0.7, 0.9
     for dual, primal in zip(module.dual, module.primal, strict=True):
         # h + d = (h + sigma (A f - g)) / (1 + sigma); it sees h, A f, g
         make_linear(dual, [[-sigma / (1 + sigma), sigma / (1 + sigma), -sigma / (1 + sigma)]])
         make_linear(primal, [[0, -tau]])  # sees f, A* h
-    y, _ = next(problem.test_batches())
+    y, _, _ = next(problem.test_batches())
     a, g = matrix_of(module), y.flatten(1).T / module.system.norm
     f, h = module.start(y).flatten(1).T, torch.zeros_like(g)
     for _ in range(3):
@@ -94,8 +94,8 @@ def test_primal_dual(text):
 def test_every_kind_of_measurement(model, text):
     """Images, spectra, lists of numbers and sinograms go through, and a gradient reaches every weight."""
     problem = problem_on(build(text, (3, 16, 12)))
-    module = model(iterations=2, memory=2, width=4).build(problem)
-    y, x = next(problem.test_batches())
+    module = model(iterations=2, memory=2, width=4).build(problem.training())
+    y, x, _ = next(problem.test_batches())
     image = module(y)
     assert image.shape == x.shape
     image.square().sum().backward()
@@ -110,8 +110,8 @@ def test_learns_what_the_inverse_lacks(model):
     problem = problem_on(CT((1, 16, 16), angles=6), count=48)
     network = model(iterations=3, memory=2, width=8)
     network.trainer = Trainer(Recipe(epochs=30, batch_size=8, **model.recipe))
-    history = network.fit(problem)
-    y, x = next(problem.test_batches())
+    history = network.fit(problem.training())
+    y, x, _ = next(problem.test_batches())
     inverse = psnr(problem.operator.inverse(y), x).mean()
     assert psnr(network.reconstruct(y), x).mean() > inverse + 2
     assert len(history) == 30
@@ -121,8 +121,8 @@ def test_learns_what_the_inverse_lacks(model):
 def test_bfloat16(model):
     """Under bfloat16 the operator stays in float32: its sparse products have no other precision."""
     problem = problem_on(CT((1, 16, 16), angles=6))
-    module = model(iterations=2, memory=2, width=8).build(problem)
-    y, _ = next(problem.test_batches())
+    module = model(iterations=2, memory=2, width=8).build(problem.training())
+    y, _, _ = next(problem.test_batches())
     with torch.autocast("cpu", torch.bfloat16):
         rounded = module(y)
     assert rounded.dtype == torch.float32
@@ -134,7 +134,7 @@ def test_bfloat16_behind_as_image():
     problem = problem_on(CT((1, 16, 16), angles=6))
     network = UNet(width=4)
     network.trainer = Trainer(Recipe(epochs=1, precision="bfloat16"))
-    assert network.fit(problem)[0].validation_psnr > 0
+    assert network.fit(problem.training())[0].validation_psnr > 0
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -91,8 +91,10 @@ def test_fresh_ivs_do_not_repeat(fresh):
 
 
 def test_repeated_ivs_are_counted(fresh, monkeypatch):
-    """A generator that starts again for every piece gives its 6 last images the ivs of the first."""
-    monkeypatch.setattr("bench.runs.leakage.stream", lambda *parts: torch.Generator().manual_seed(0))
+    """Streams that start again after 64 images give the 6 last ones the ivs of the first."""
+    monkeypatch.setattr(
+        "bench.runs.leakage.stream", lambda *parts: torch.Generator().manual_seed(parts[-1] % 64)
+    )
     assert repeated_ivs(fresh) == 12
 
 

@@ -49,9 +49,16 @@ def test_same_spec_same_scores(tmp_path, tiny):
 
 
 def test_other_seed_other_scores(tmp_path, tiny):
-    """The seed reaches noise and weights; the test images stay the same."""
+    """The training seed reaches training noise and weights; what is scored by stays the same."""
     runs = [bench.run("denoising", SMALL_UNET, tiny, results=tmp_path, epochs=1, seed=s) for s in (0, 1)]
     assert runs[0].scores != runs[1].scores
+    assert runs[0].data["test_digest"] == runs[1].data["test_digest"]
+    assert runs[0].data["digest"] == runs[1].data["digest"]
+
+
+def test_other_problem_seed_other_measurements(tmp_path, tiny):
+    """The problem seed reaches test noise, and not the images."""
+    runs = [bench.run("denoising", "inverse", tiny, results=tmp_path, problem_seed=s) for s in (0, 1)]
     assert runs[0].data["test_digest"] != runs[1].data["test_digest"]
     assert runs[0].data["digest"] == runs[1].data["digest"]
 
@@ -116,7 +123,7 @@ def test_weights_are_those_of_the_best_epoch(tmp_path, tiny):
     model = fresh.model
     assert isinstance(model, NetworkModel)
     model.trainer = Trainer()
-    model.restore(fresh.problem, load_file(record.folder / "model.safetensors"))
+    model.restore(fresh.problem.training(), load_file(record.folder / "model.safetensors"))
     scores, digest, _ = evaluate(model, fresh.problem)
     assert digest == record.data["test_digest"]
     pd.testing.assert_frame_equal(scores, record.per_image)
