@@ -169,7 +169,7 @@ def images(siblings: Sequence[Group]) -> Figure | None:
     points: dict[str, list[tuple[float, float]]] = {}
     for group in siblings:
         for entry in group.of_role("model"):
-            points.setdefault(_name(entry), []).append((entry.first.data.get("train", 0), entry.mean()))
+            points.setdefault(_name(entry), []).append((entry.first.data.train, entry.mean()))
     curves = {name: sorted(found) for name, found in points.items() if len(found) > 1}
     if not curves:
         return None

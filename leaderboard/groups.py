@@ -167,12 +167,12 @@ def _same_measurements(records: Sequence[Record]) -> list[list[Record]]:
     """
     batches: dict[Hashable, list[Record]] = defaultdict(list)
     for record in records:
-        batches[record.data.get("digest"), record.provenance.get("metrics")].append(record)
+        batches[record.data.digest, record.provenance.metrics].append(record)
     found = []
     for batch in batches.values():
         by_digest: dict[Hashable, list[Record]] = defaultdict(list)
         for record in batch:
-            by_digest[record.data.get("test_digest")].append(record)
+            by_digest[record.data.test_digest].append(record)
         seeds = [{r.spec.seed for r in part} for part in by_digest.values()]
         mergeable = sum(map(len, seeds)) == len(set().union(*seeds))
         found += [batch] if mergeable else list(by_digest.values())
@@ -229,6 +229,6 @@ def _told_apart(groups: list[Group]) -> list[Group]:
         note = ""
         if titles.count(title) > 1 and g.entries:
             first = g.entries[0].first
-            note = f"seed {first.spec.seed}, measurements {str(first.data.get('test_digest'))[:8]}"
+            note = f"seed {first.spec.seed}, measurements {first.data.test_digest[:8]}"
         noted.append(Group(g.operator, g.dataset, note, g.entries, g.failed))
     return noted

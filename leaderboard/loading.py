@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,10 +16,9 @@ import pyarrow.parquet as pq
 from bench.errors import BenchError, UsageError
 from bench.leaderboard.statistics import Array
 from bench.metrics import mean_score
-from bench.runs.record import Record, runs_folder
+from bench.runs.record import OutdatedError, Record, runs_folder
 
 SCORES = ("psnr", "ssim")
-ROLES = ("floor", "ceiling", "model")
 
 
 @dataclass(frozen=True)
@@ -41,19 +41,23 @@ class Loaded:
     Attributes:
         records: those that can be used, ordered by fingerprint.
         skipped: one line for each folder that was left out: its name and the reason.
+        outdated: names of the folders whose records are of an earlier schema.
         certificates: what `bench describe` measured, by operator.
     """
 
     records: tuple[Record, ...]
     skipped: tuple[str, ...]
     certificates: Mapping[str, Certificate] = field(default_factory=dict)
+    outdated: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """One line that names what was left out and why; empty if nothing was."""
-        if not self.skipped:
-            return ""
-        count = len(self.skipped)
-        return f"skipped {count} record{'s' * (count > 1)}: {'; '.join(self.skipped)}"
+        parts = []
+        if self.outdated:
+            parts.append(f"{_records(len(self.outdated))} of an earlier schema: run again")
+        if self.skipped:
+            parts.append(f"skipped {_records(len(self.skipped))}: {'; '.join(self.skipped)}")
+        return "; ".join(parts)
 
 
 def load(results: Path) -> Loaded:
@@ -68,10 +72,20 @@ def load(results: Path) -> Loaded:
     if not folder.is_dir():
         raise UsageError(f"{results} is no results folder: it has no folder called runs")
     folders = sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != ".")
-    read = [_read_or_reason(folder) for folder in folders]
-    records = tuple(r for r in read if isinstance(r, Record))
-    skipped = [r for r in read if isinstance(r, str)]
-    return Loaded(records, tuple(skipped), _certificates(results / "operators"))
+    records, skipped, outdated = [], [], []
+    for folder in folders:
+        try:
+            records.append(read_checked(folder))
+        except OutdatedError:
+            outdated.append(folder.name)
+        except BenchError as error:
+            where = f"{folder / 'record.json'}: "
+            skipped.append(f"{folder.name} ({str(error).removeprefix(where)})")
+    return Loaded(tuple(records), tuple(skipped), _certificates(results / "operators"), tuple(outdated))
+
+
+def _records(count: int) -> str:
+    return f"{count} record{'s' * (count > 1)}"
 
 
 def _certificates(folder: Path) -> dict[str, Certificate]:
@@ -87,14 +101,6 @@ def _certificates(folder: Path) -> dict[str, Certificate]:
     return found
 
 
-def _read_or_reason(folder: Path) -> Record | str:
-    try:
-        return read_checked(folder)
-    except BenchError as error:
-        where = f"{folder / 'record.json'}: "
-        return f"{folder.name} ({str(error).removeprefix(where)})"
-
-
 def read_checked(folder: Path) -> Record:
     """Read one record and hold its parts against each other.
 
@@ -102,8 +108,6 @@ def read_checked(folder: Path) -> Record:
         BenchError: a part is missing, unreadable, of the wrong type, or contradicts another part.
     """
     record = Record.read(folder)
-    if reason := _wrong_form(record):
-        raise BenchError(reason)
     if record.fingerprint != folder.name:
         raise BenchError(f"holds run {record.fingerprint}: a copy under another name")
     if record.status == "ok":
@@ -111,16 +115,24 @@ def read_checked(folder: Path) -> Record:
     return record
 
 
-#: Where a record keeps the columns that were read; the per-image table of pandas costs far more.
-_CACHE = "_scores_by_name"
+#: Where a record keeps the columns that were read; the table of pandas costs far more.
+_CACHE, _GROUPS = "_scores_by_name", "_groups"
 
 
 def scores(record: Record, name: str) -> Array:
-    """One score of every test image of a run, ``(images,)``."""
+    """One score of every scoring unit of a run, ``(units,)``."""
     if _CACHE not in record.__dict__:
-        record.__dict__[_CACHE] = {n: record.per_image[n].to_numpy(float) for n in SCORES}
+        record.__dict__[_CACHE] = {n: record.per_unit[n].to_numpy(float) for n in record.scores}
     column: Array = record.__dict__[_CACHE][name]
     return column
+
+
+def groups(record: Record) -> npt.NDArray[Any]:
+    """Which photograph, patient or volume each scoring unit comes from, ``(units,)`` texts."""
+    if _GROUPS not in record.__dict__:
+        record.__dict__[_GROUPS] = record.per_unit["group"].to_numpy()
+    found: npt.NDArray[Any] = record.__dict__[_GROUPS]
+    return found
 
 
 def history(record: Record) -> pd.DataFrame:
@@ -142,43 +154,15 @@ def _history(path: Path | None) -> pd.DataFrame:
     return found if {"epoch", "validation_psnr"} <= set(found) else pd.DataFrame()
 
 
-def _wrong_form(record: Record) -> str:
-    """What is of the wrong type or impossible, in words; empty if all is well."""
-    problems = [
-        f"{name} is {type(getattr(record, name)).__name__}, not {kind.__name__}"
-        for name, kind in _FORM.items()
-        if not isinstance(getattr(record, name), kind)
-    ]
-    if not problems:
-        problems += [f"{k} is {v!r}" for k, v, known in _choices(record) if v not in known]
-        problems += [f"no {name} score" for name in _missing_scores(record)]
-    return "; ".join(problems)
-
-
-_FORM = {
-    "data": dict,
-    "settings": dict,
-    "provenance": dict,
-    "fingerprint": str,
-    "error": str,
-    "parameters": int,
-}
-
-
-def _choices(record: Record) -> list[tuple[str, Any, tuple[str, ...]]]:
-    return [("status", record.status, ("ok", "failed")), ("role", record.role, ROLES)]
-
-
-def _missing_scores(record: Record) -> list[str]:
-    return [n for n in SCORES if record.status == "ok" and math.isnan(record.scores.get(n, math.nan))]
-
-
 def _columns(record: Record, path: Path) -> dict[str, Array]:
+    if missing := [name for name in SCORES if name not in record.scores]:
+        raise BenchError(f"record.json has no {' and no '.join(missing)}")
     if not path.is_file():
         raise BenchError("scores.parquet is missing")
     try:
-        table = _table(path, SCORES)
-        columns = {name: table.column(name).to_numpy().astype(float, copy=False) for name in SCORES}
+        table = _table(path, [*record.scores, "group"])
+        columns = {name: table.column(name).to_numpy().astype(float, copy=False) for name in record.scores}
+        record.__dict__[_GROUPS] = table.column("group").to_numpy()
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise BenchError(f"scores.parquet cannot be read ({error})") from error
     _check_scores(record, columns)
@@ -192,15 +176,13 @@ def _table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
 
 
 def _check_scores(record: Record, columns: dict[str, Array]) -> None:
-    """Scores per image must be as many as the record says, and have the mean it says."""
-    count, expected = len(columns["psnr"]), record.data.get("test")
+    """Scores must be as many as the record says, and have the mean it says."""
+    count, expected = len(columns["psnr"]), record.data.test
     if count != expected or not count:
-        raise BenchError(f"scores.parquet has {count} images, record.json says {expected}")
+        raise BenchError(f"scores.parquet has {count} rows, record.json says {expected} scoring units")
     for name, values in columns.items():
         if np.isnan(values).any():
             raise BenchError(f"scores.parquet has a {name} that is not a number")
         mean, said = mean_score(values, "dB" if name == "psnr" else ""), record.scores[name]
-        if record.provenance.get("metrics") == 1 and np.inf in values:
-            mean = mean if mean == -np.inf else np.inf  # version 1 let one exact image hide all the others
         if mean != said and not math.isclose(mean, said, rel_tol=1e-6, abs_tol=1e-6):
-            raise BenchError(f"record.json says {name} {said:.4f}, its images' mean is {mean:.4f}: edited?")
+            raise BenchError(f"record.json says {name} {said:.4f}, its units' mean is {mean:.4f}: edited?")

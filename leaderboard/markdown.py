@@ -64,7 +64,7 @@ def table(ranking: Ranking) -> str:
 def rows(ranking: Ranking) -> str:
     """The methods of one group, what failed, and what the test set could have shown."""
     lines = _lines(HEADER, cells(ranking, escaped))
-    lines += [f"\nFailed: {escaped(r.spec.model.label)} ({escaped(r.error)})" for r in ranking.group.failed]
+    lines += [f"\nFailed: {escaped(r.spec.model.label)} ({escaped(r.reason)})" for r in ranking.group.failed]
     return "\n".join([*lines, "", *filter(None, [footnote(ranking)]), ""])
 
 

@@ -7,7 +7,7 @@ import re
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -129,9 +129,7 @@ class _Site:
         The picture is that of `bench describe`, and so are the facts if no run has them.
         """
         described = self.board.loaded.certificates.get(group.operator, Certificate({}, None))
-        measured = [
-            r.data["certificate"] for r in group.records if "summary" in r.data.get("certificate", {})
-        ]
+        measured = [r.data.certificate for r in group.records if "summary" in r.data.certificate]
         facts, picture = flat(measured[0] if measured else described.facts), described.picture
         if not facts:
             return {}
@@ -257,9 +255,9 @@ def _parts(record: Record) -> dict[str, dict[str, Any]]:
     """Sections of a run's page: titles with names and values."""
     return {
         "Timing": record.timings,
-        "Data": flat(record.data),
+        "Data": flat(asdict(record.data)),
         "Settled by the operator": flat(record.settings),
-        "Provenance": flat(record.provenance),
+        "Provenance": flat(asdict(record.provenance)),
     }
 
 
@@ -273,32 +271,31 @@ def _leakage_of(record: Record) -> str:
 
 
 def _about_duplicates(record: Record) -> str:
-    found = record.data.get("duplicates")
-    if not isinstance(found, dict):
+    found = record.data.duplicates
+    if found is None:
         return ""
-    exact, near = found.get("exact", 0), found.get("near", 0)
-    if not exact and not near:
+    if not found.exact and not found.near:
         return "No test image has an exact or near duplicate among the training images."
     return (
-        f"{exact} test images are among the training images too, and {near} more have a near duplicate "
-        "there: scores may flatter every method that learns."
+        f"{found.exact} test images are among the training images too, and {found.near} more have a near "
+        "duplicate there: scores may flatter every method that learns."
     )
 
 
 def _about_ivs(record: Record) -> str:
-    repeated = record.data.get("repeated_ivs")
+    repeated = record.data.repeated_ivs
     if repeated is None:
         return ""
     return f"{repeated} test images share their iv with another one." if repeated else "No iv was used twice."
 
 
 def _test_set(group: Group) -> tuple[str, tuple[str, ...]]:
-    digests = sorted({str(r.data.get("test_digest")) for e in group.entries for r in e.records})
+    digests = sorted({r.data.test_digest for e in group.entries for r in e.records})
     return group.operator, tuple(digests)
 
 
 def _shared(record: Record, kind: str) -> str:
-    digest = hashlib.sha256(str(record.data.get("test_digest")).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(record.data.test_digest.encode()).hexdigest()[:16]
     return f"{digest}-{kind}"
 
 

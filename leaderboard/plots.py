@@ -93,7 +93,7 @@ def by_hardware(group: Group) -> Iterator[tuple[str, list[Entry]]]:
         record = entry.first
         if record.timings.get("images_per_second", 0) > 0:
             batch = record.timings.get("batch_size", math.nan)
-            place = f"{record.provenance.get('hardware', '?')}, batch {number(batch, 0)}"
+            place = f"{record.provenance.hardware or '?'}, batch {number(batch, 0)}"
             places.setdefault(place, []).append(entry)
     yield from places.items()
 

@@ -41,7 +41,7 @@ def section(board: Board, figures: list[Path], home: Path) -> str:
     """Figures, the summary, a table to unfold for each problem, and the hardware of the runs."""
     places = [Path(os.path.relpath(path, home)).as_posix() for path in figures]
     pictures = [f"![{CAPTIONS[path.stem]}]({place})" for path, place in zip(figures, places, strict=True)]
-    machines = sorted({str(r.provenance.get("hardware")) for r in board.records})
+    machines = sorted({r.provenance.hardware for r in board.records})
     made = f"{len(board.records)} runs on {'; '.join(machines)}." if machines else ""
     tables = [markdown.summary(board.rankings).strip(), made, *map(_folded, board.rankings)]
     return "\n\n".join(filter(None, [*pictures, *tables]))

@@ -1,6 +1,7 @@
 """Everything about one run, as text."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -23,14 +24,14 @@ def text(board: Board, record: Record) -> str:
             "seed": record.spec.seed,
             "device": record.spec.device,
             "status": record.status,
-            "error": record.error or None,
+            "error": record.reason or None,
         },
         "Scores": _scores(board, record),
         "Recipe": vars(record.spec.recipe) if record.spec.recipe else {},
         "Timing": record.timings,
-        "Data": record.data,
+        "Data": asdict(record.data),
         "Settled by the operator": record.settings,
-        "Provenance": record.provenance,
+        "Provenance": asdict(record.provenance),
         "Files": {p.name: f"{p.stat().st_size:,} bytes" for p in sorted(record.folder.iterdir())}
         if record.folder
         else {},

@@ -118,7 +118,7 @@ def figure(layout: "FigureLayout", records: Sequence[Record]) -> Figure | None:
         samples = load_file(record.folder / "samples.safetensors")
         rows.setdefault("measurement", samples["measurement"])
         rows[model] = samples["reconstruction"]
-        captions[model] = [decibel(value) for value in record.per_image["psnr"]]
+        captions[model] = [decibel(value) for value in record.per_unit["psnr"]]
     rows["truth"] = samples["truth"]
     return stacked(rows, captions, layout.title)
 

@@ -133,7 +133,7 @@ def _rows(ranking: Ranking) -> list[dict[str, Any]]:
 
 def _row(record: Record, group: Group) -> dict[str, Any]:
     data, origin = record.data, record.provenance
-    dirty = "+" if origin.get("dirty") else ""
+    dirty = "+" if origin.dirty else ""
     return {
         **{k: record.timings.get(k, math.nan) for k in COLUMNS if "second" in k or k in _TIMINGS},
         **{k: record.scores.get(k, math.nan) for k in ("psnr", "ssim")},
@@ -142,17 +142,17 @@ def _row(record: Record, group: Group) -> dict[str, Any]:
         "dataset": record.spec.dataset.label,
         "role": record.role,
         "parameters": record.parameters,
-        "train": _number(data.get("train")),
-        "test": _number(data.get("test")),
-        "size": "x".join(map(str, shape)) if isinstance(shape := data.get("image_shape"), list) else "",
+        "train": data.train,
+        "test": data.test,
+        "size": "x".join(map(str, data.image_shape)),
         "seed": record.spec.seed,
         "device": record.spec.device,
-        "hardware": str(origin.get("hardware", "")),
+        "hardware": origin.hardware,
         "status": record.status,
-        "error": record.error,
+        "error": record.reason,
         "leakage": leaked(record),
-        "commit": f"{str(origin.get('commit') or '')[:8]}{dirty}",
-        "time": str(origin.get("time", "")),
+        "commit": f"{(origin.commit or '')[:8]}{dirty}",
+        "time": origin.time,
         "fingerprint": record.fingerprint,
         "group": group.title,
     }
@@ -163,12 +163,8 @@ _TIMINGS = ("batch_size", "latency_ms", "peak_memory_mb")
 
 def leaked(record: Record) -> float:
     """Number of test images with a duplicate among the training images; NaN if it was not looked for."""
-    found = record.data.get("duplicates")
-    return _number(found.get("exact")) + _number(found.get("near")) if isinstance(found, dict) else math.nan
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else math.nan
+    found = record.data.duplicates
+    return float(found.exact + found.near) if found else math.nan
 
 
 def _add_intervals(frame: pd.DataFrame, records: Sequence[Record]) -> None:

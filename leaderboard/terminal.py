@@ -22,7 +22,7 @@ def tables(board: Board) -> Iterator[Table]:
 
 
 def _table(ranking: Ranking) -> Table:
-    failed = [f"failed: {r.spec.model.label} ({r.error})" for r in ranking.group.failed]
+    failed = [f"failed: {r.spec.model.label} ({r.reason})" for r in ranking.group.failed]
     caption = "\n".join([*failed, footnote(ranking), ""])
     table = Table(
         title=escape(ranking.group.title), title_justify="left", title_style="bold cyan", header_style="bold",

@@ -26,7 +26,7 @@ def test_operator_example(tmp_path, tiny, plugin, model):
     """The example operator runs with networks, by its path, with a parameter, and in a chain."""
     path = plugin("my_operator", block("class Posterise"))
     record = bench.run(f"{path}:levels=2+noise:sigma=0.05", model, tiny, results=tmp_path, epochs=1)
-    assert record.status == "ok", record.error
+    assert record.status == "ok", record.reason
     assert record.spec.operator_label == "my_operator:levels=2+noise:sigma=0.05"
 
 
@@ -41,4 +41,4 @@ def test_model_example(tmp_path, tiny, plugin):
     """The example model trains."""
     path = plugin("my_model", block("def my_model"))
     record = bench.run("denoising", f"{path}:width=4", tiny, results=tmp_path, epochs=1)
-    assert record.status == "ok", record.error
+    assert record.status == "ok", record.reason

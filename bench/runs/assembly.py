@@ -13,6 +13,7 @@ from bench.errors import BenchError, UsageError, reason
 from bench.models import FunctionModel, Model
 from bench.problem import Problem, build_operator, check_size
 from bench.runs.leakage import duplicates
+from bench.runs.record import Duplicates
 from bench.spec import Component, chain_label, parse_chain
 
 
@@ -31,7 +32,7 @@ def load_images(dataset: Component) -> tuple[Splits, str]:
 
 
 @lru_cache(maxsize=1)
-def duplicates_in(dataset: Component) -> dict[str, Any]:
+def duplicates_in(dataset: Component) -> Duplicates:
     """Test images of a dataset that have a copy among its training images."""
     images, _ = load_images(dataset)
     return duplicates(images.train, images.test)

@@ -25,7 +25,7 @@ SAMPLES = 8
 def evaluate(
     model: Model, problem: Problem, report: Callable[[Progress], None] = lambda progress: None
 ) -> tuple[pd.DataFrame, str, dict[str, Tensor]]:
-    """Scores of every test image, the SHA-256 of the measurements, and the first images as tensors.
+    """Scores and group of every test image, the SHA-256 of the measurements, and the first images as tensors.
 
     Args:
         model: fitted.

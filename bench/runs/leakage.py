@@ -3,13 +3,13 @@
 import hashlib
 import math
 from collections import Counter
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from bench.problem import Problem
+from bench.runs.record import Duplicates
 from bench.seeding import stream
 
 #: Two hashes of 64 bits are close if at most this many bits differ.
@@ -22,7 +22,7 @@ FLAT = 4.0
 CHUNK = 2048
 
 
-def duplicates(train: Tensor, test: Tensor) -> dict[str, Any]:
+def duplicates(train: Tensor, test: Tensor) -> Duplicates:
     """How many test images have a duplicate among the training images.
 
     An exact duplicate has the same pixels. A near duplicate has a close perceptual hash
@@ -34,13 +34,13 @@ def duplicates(train: Tensor, test: Tensor) -> dict[str, Any]:
         test: ``(M, C, H, W)`` uint8.
 
     Returns:
-        ``exact`` and ``near``: numbers of test images, those with an exact one not counted again;
-        ``pairs``: the first ten such pairs of numbers (test image, training image).
+        Numbers of test images, those with an exact one not counted again as near; and the first ten
+        such pairs (test image, training image).
     """
     exact = _exact(train, test)
     near = {t: n for t, n in _near(train, test).items() if t not in exact}
     pairs = sorted((exact | near).items())[:10]
-    return {"exact": len(exact), "near": len(near), "pairs": [list(pair) for pair in pairs]}
+    return Duplicates(len(exact), len(near), tuple(pairs))
 
 
 def repeated_ivs(problem: Problem) -> int | None:

@@ -12,25 +12,24 @@ import torch
 
 import bench
 from bench.metrics import METRICS_VERSION
+from bench.runs.record import Provenance
 
 PACKAGES = ("torch", "monai", "timm", "numpy", "scipy", "scikit-image", "cryptography")
 
 
-def collect(device: torch.device) -> dict[str, Any]:
-    """What a record says of its origin: ``invbench``, ``metrics``, ``python``, ``platform``,
-    ``packages``, ``hardware``, ``threads``, ``commit``, ``dirty``, ``time`` (UTC).
-    """
-    return {
-        "invbench": bench.__version__,
-        "metrics": METRICS_VERSION,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
-        "hardware": hardware(device),
-        "threads": torch.get_num_threads(),
+def collect(device: torch.device) -> Provenance:
+    """What a record says of its origin."""
+    return Provenance(
+        invbench=bench.__version__,
+        metrics=METRICS_VERSION,
+        python=platform.python_version(),
+        platform=platform.platform(),
+        packages={name: found for name in PACKAGES if (found := _version(name))},
+        hardware=hardware(device),
+        threads=torch.get_num_threads(),
         **_commit(),
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
 
 
 def hardware(device: torch.device) -> str:

@@ -1,7 +1,7 @@
 """Run records: plain folders, written whole or not at all.
 
     <results>/runs/<fingerprint>/record.json        spec, scores, timings, provenance
-                                 scores.parquet     one row per test image
+                                 scores.parquet     one row per scoring unit: its metrics, its group
                                  history.parquet    one row per epoch
                                  model.safetensors  weights
                                  samples.safetensors, samples.png
@@ -9,68 +9,221 @@
 Reading needs no torch. JSON is strict: infinite numbers are the strings "Infinity", "-Infinity".
 """
 
+import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, fields, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, Literal
 
 import pandas as pd
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from bench.errors import BenchError, UsageError
 from bench.parameters import UNKNOWN_REFUSED
-from bench.spec import RunSpec
+from bench.spec import NUMBERS, RunSpec
 
-SCHEMA = 1
+SCHEMA = 2
 
 
-@dataclass(frozen=True)
+class OutdatedError(BenchError):
+    """A record of an earlier schema: what it holds means something else now; the run is made again."""
+
+
+def _score(value: float) -> float:
+    if math.isnan(value):
+        raise ValueError("a score is a number")
+    return value
+
+
+def _timing(value: float) -> float:
+    if not (math.isnan(value) or 0 <= value <= 1e12):
+        raise ValueError("a timing lies between 0 and 1e12, or could not be taken (NaN)")
+    return value
+
+
+Text = Annotated[str, StringConstraints(max_length=1000)]
+Role = Literal["floor", "ceiling", "model"]
+Count = Annotated[int, Field(strict=True, ge=0, le=2**53)]
+Score = Annotated[float, AfterValidator(_score)]
+Timing = Annotated[float, AfterValidator(_timing)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, StringConstraints(pattern=r"^\w[\w.-]{0,99}$")]
+
+
+@dataclass(frozen=True, config=UNKNOWN_REFUSED)
+class Failure:
+    """Why a run failed.
+
+    Attributes:
+        message: one line for people, with the kind of the error where it is not the harness's own.
+        kind: class of the exception.
+        place: ``file, line 12``: where in the user's own code it happened, else in the harness.
+        traceback: of the user's own code; empty where none of it was running.
+    """
+
+    message: Annotated[str, StringConstraints(max_length=10_000)]
+    kind: Text = ""
+    place: Text = ""
+    traceback: Annotated[str, StringConstraints(max_length=100_000)] = ""
+
+
+@dataclass(frozen=True, config=UNKNOWN_REFUSED)
+class Budget:
+    """What a row has cost, and what its equals may spend.
+
+    Attributes:
+        epochs: passes over the training images; 0 for what is not trained.
+        seconds: time of ``fit``.
+        trials: settings that were tried, the one that was kept included.
+    """
+
+    epochs: Count = 0
+    seconds: Timing = 0.0
+    trials: Count = 1
+
+
+@dataclass(frozen=True, config=UNKNOWN_REFUSED)
+class Duplicates:
+    """Test images that have a copy in training (:func:`bench.runs.leakage.duplicates`).
+
+    Attributes:
+        exact: number of those with an exact copy.
+        near: number of those with a near one.
+        pairs: the first ten of them: numbers of the test image and of the training image.
+    """
+
+    exact: Count = 0
+    near: Count = 0
+    pairs: tuple[tuple[Count, Count], ...] = ()
+
+
+@dataclass(frozen=True, config=UNKNOWN_REFUSED)
+class Data:
+    """What a model was trained and scored on.
+
+    Attributes:
+        digest: SHA-256 of the images.
+        test_digest: SHA-256 of the test measurements.
+        train: number of training images.
+        validation: number of validation images.
+        test: number of scoring units of the test split: rows of ``scores.parquet``.
+        groups: number of independent groups among them (photographs, patients, volumes).
+        unit: what one of them is.
+        image_shape: ``(C, H, W)``.
+        measurement_shape: of one image's measurement.
+        note: what a reader must know, as "simulated from reconstructions".
+        duplicates: what the leakage check found; None if it was not made.
+        repeated_ivs: under ``iv=fresh``, test images whose iv another one has too.
+        certificate: what :func:`bench.describe.certificate.certify` measured, or why it could not.
+    """
+
+    digest: Text = ""
+    test_digest: Text = ""
+    train: Count = 0
+    validation: Count = 0
+    test: Count = 0
+    groups: Count = 0
+    unit: Literal["image", "volume"] = "image"
+    image_shape: tuple[Count, ...] = ()
+    measurement_shape: tuple[Count, ...] = ()
+    note: Text = ""
+    duplicates: Duplicates | None = None
+    repeated_ivs: Count | None = None
+    certificate: dict[str, JsonValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, config=UNKNOWN_REFUSED)
+class Provenance:
+    """Where numbers come from: see :func:`bench.runs.provenance.collect`.
+
+    Attributes:
+        invbench: version of the harness.
+        metrics: version of the definitions of the metrics.
+        python: version.
+        platform: system and processor family.
+        packages: versions of what computes.
+        hardware: the device in words.
+        threads: of torch on the CPU.
+        commit: of the harness's checkout, if it ran from one.
+        dirty: whether that had local changes.
+        time: when the record was written, UTC.
+    """
+
+    invbench: Text = ""
+    metrics: Count = 0
+    python: Text = ""
+    platform: Text = ""
+    packages: dict[Text, Text] = field(default_factory=dict)
+    hardware: Text = ""
+    threads: Count = 0
+    commit: Text | None = None
+    dirty: bool | None = None
+    time: Text = ""
+
+
+@dataclass(frozen=True, config=UNKNOWN_REFUSED)
 class Record:
     """One run and what came of it.
 
     Attributes:
         fingerprint: name of the run: its folder.
-        spec: what was run.
+        spec: what was run: chain, model, dataset, seeds, recipe, protocol, metrics.
         status: ``ok`` or ``failed``.
-        error: why it failed; empty if it did not.
-        role: ``floor``, ``ceiling`` or ``model``: what the run is for in its operator's table.
-        scores: means over the test images: ``psnr`` in dB, ``ssim``.
+        error: why it failed; None if it did not.
+        role: what the run is for in its operator's table.
+        scores: metric to mean over the scoring units; ``psnr`` in dB.
+        exact: scoring units that were reconstructed exactly.
+        failed: scoring units with a pixel that is not finite.
         timings: ``train_seconds``, ``train_images_per_second``, ``images_per_second``,
             ``batch_size`` (of ``images_per_second``), ``latency_ms`` (one image), ``total_seconds``,
-            ``peak_memory_mb``.
+            ``peak_memory_mb``; NaN what could not be taken.
+        budget: epochs, seconds and trials that the scores have cost.
+        uses: what the method used beside the measurements: ``adjoint``, ``inverse``, ...
         parameters: values learned from the training images (weights of a network).
-        data: ``digest`` of the images, ``test_digest`` of the test measurements, the numbers of
-            images ``train``, ``validation``, ``test``, ``image_shape``, ``measurement_shape``, and
-            ``duplicates``: test images with a copy in training (:func:`bench.runs.leakage.duplicates`);
-            ``repeated_ivs``: under ``iv=fresh``, test images whose iv another one has too;
-            ``certificate``: what :func:`bench.describe.certificate.certify` measured, or why it could not.
+        data: what it was trained and scored on.
         settings: what the operator settled by itself (a derived key).
-        provenance: ``hardware``, versions, commit, time: where the numbers come from.
+        sources: SHA-256 of the code of each component, by kind and name: ``model unet``.
+        provenance: where the numbers come from.
+        numbers: the harness's version of the numbers.
+        files: SHA-256 of every other file of the record, by name.
         schema: version of this form.
         folder: where it was read from; not written.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = UNKNOWN_REFUSED
-
-    fingerprint: str
+    fingerprint: Annotated[str, StringConstraints(pattern=r"^[\w-]{1,64}$")]
     spec: RunSpec
-    status: str = "ok"
-    error: str = ""
-    role: str = "model"
-    scores: dict[str, float] = field(default_factory=dict)
-    timings: dict[str, float] = field(default_factory=dict)
-    parameters: int = 0
-    data: dict[str, Any] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
-    provenance: dict[str, Any] = field(default_factory=dict)
-    schema: int = SCHEMA
+    status: Literal["ok", "failed"] = "ok"
+    error: Failure | None = None
+    role: Role = "model"
+    scores: dict[Text, Score] = field(default_factory=dict)
+    exact: Count = 0
+    failed: Count = 0
+    timings: dict[Text, Timing] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
+    uses: tuple[Text, ...] = ()
+    parameters: Count = 0
+    data: Data = field(default_factory=Data)
+    settings: dict[str, JsonValue] = field(default_factory=dict)
+    sources: dict[Text, Sha256] = field(default_factory=dict)
+    provenance: Provenance = field(default_factory=Provenance)
+    numbers: Count = NUMBERS
+    files: dict[FileName, Sha256] = field(default_factory=dict)
+    schema: Literal[2] = 2
     folder: Path | None = None
 
+    @property
+    def reason(self) -> str:
+        """Why it failed, in one line; empty if it did not."""
+        return self.error.message if self.error else ""
+
     @cached_property
-    def per_image(self) -> pd.DataFrame:
-        """Scores of each test image: columns ``psnr``, ``ssim``; the index is the image's number."""
+    def per_unit(self) -> pd.DataFrame:
+        """Scores of each scoring unit: one column per metric, and ``group``, the text that independent
+        images do not share.
+        """
         return self._frame("scores.parquet")
 
     @cached_property
@@ -84,14 +237,24 @@ class Record:
 
     def to_json(self) -> str:
         """The text of ``record.json``."""
-        content = {k: v for k, v in asdict(self).items() if k != "folder"}
-        return json.dumps(strict(content), indent=2, allow_nan=False) + "\n"
+        content = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "folder"}
+        content["spec"] = self.spec.to_json()
+        parts = {k: asdict(v) if isinstance(v, _PARTS) else v for k, v in content.items()}
+        return json.dumps(strict(parts), indent=2, allow_nan=False) + "\n"
+
+    def write(self, folder: Path) -> "Record":
+        """Write ``record.json`` with the SHA-256 of the run's other files, which lie there already."""
+        names = sorted(p.name for p in folder.iterdir() if p.name != "record.json")
+        sealed = replace(self, files={name: _sha256(folder / name) for name in names}, folder=folder)
+        (folder / "record.json").write_text(sealed.to_json(), encoding="utf-8")
+        return sealed
 
     @classmethod
     def read(cls, folder: Path) -> "Record":
         """Read one run's folder.
 
         Raises:
+            OutdatedError: the record is of an earlier schema.
             BenchError: the record is missing, truncated, of a later schema, or edited out of shape.
         """
         path = folder / "record.json"
@@ -99,6 +262,8 @@ class Record:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content["schema"] > SCHEMA:
                 raise BenchError(f"{path}: schema {content['schema']} is newer than this version's {SCHEMA}")
+            if content["schema"] < SCHEMA:
+                raise OutdatedError(f"{path}: schema {content['schema']} is an earlier one: run it again")
             return replace(_checked().validate_python(content), folder=folder)
         except ValidationError as error:
             first = error.errors()[0]
@@ -106,6 +271,15 @@ class Record:
             raise BenchError(f"{path}: not a run record ({place}: {first['msg']})") from error
         except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
             raise BenchError(f"{path}: not a run record ({type(error).__name__}: {error})") from error
+
+
+#: Parts of a record that are records themselves.
+_PARTS = (Failure, Budget, Data, Provenance)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @cache

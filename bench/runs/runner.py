@@ -1,5 +1,6 @@
 """One run, from spec to record."""
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -7,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 import torch
@@ -15,9 +16,10 @@ from safetensors.torch import load_file, save_file
 
 from bench import registry
 from bench.datasets import Splits
-from bench.errors import BenchError, CheckpointError, MismatchError, UsageError, reason
+from bench.errors import BenchError, CheckpointError, MismatchError, UsageError
 from bench.metrics import mean_score
 from bench.models import Model, NetworkModel
+from bench.operators import Operator
 from bench.problem import Problem
 from bench.recipe import Recipe
 from bench.runs import provenance, timing
@@ -30,8 +32,9 @@ from bench.runs.assembly import (
     load_problem,
 )
 from bench.runs.evaluation import evaluate, save_samples
+from bench.runs.failure import failure
 from bench.runs.leakage import repeated_ivs
-from bench.runs.record import Record, runs_folder
+from bench.runs.record import Budget, Data, Record, Role, runs_folder
 from bench.runs.request import specify
 from bench.runs.writing import clear, writing
 from bench.spec import RunSpec
@@ -159,10 +162,20 @@ class Run:
     def fingerprint(self) -> str:
         """Name of the run's folder; the same for all that gives the same scores."""
         _, digest = load_images(self.spec.dataset)
-        sources = [part.source(registry.operators) for part in self.spec.operator]
-        sources.append(self.spec.model.source(registry.models))
-        sources += [metric.source(registry.metrics) for metric in self.spec.metrics]
+        sources = [sha for name, sha in self.sources.items() if not name.startswith("dataset ")]
         return self.spec.fingerprint(digest, sources)
+
+    @cached_property
+    def sources(self) -> dict[str, str]:
+        """SHA-256 of the code of each component, by its kind and its name in the spec: ``model unet``."""
+        spec = self.spec
+        rooms = {
+            registry.operators: spec.operator,
+            registry.models: [spec.model],
+            registry.datasets: [spec.dataset],
+            registry.metrics: spec.metrics,
+        }
+        return {f"{r.kind} {part.name}": part.source(r) for r, parts in rooms.items() for part in parts}
 
     def recorded(self, results: Path) -> Record | None:
         """The successful record of this run, if there is one."""
@@ -195,13 +208,14 @@ class Run:
                 with deterministic(self.device):
                     record = self._complete(folder, checkpoint, report)
             except Exception as error:
-                record = self._draft(status="failed", error=reason(error))
+                record = self._draft(status="failed", error=failure(error))
                 keep = isinstance(error, CheckpointError)
                 clear(folder)
             if record.status == "failed" and self.recorded(results):
-                record = replace(record, error=f"{record.error} (its earlier record is kept)")
+                kept = f"{record.reason} (its earlier record is kept)"
+                record = replace(record, error=record.error and replace(record.error, message=kept))
             else:
-                (folder / "record.json").write_text(record.to_json(), encoding="utf-8")
+                record = record.write(folder)
         if not keep:
             checkpoint.unlink(missing_ok=True)
         return replace(record, folder=runs_folder(results) / self.fingerprint)
@@ -229,12 +243,24 @@ class Run:
         pd.DataFrame([vars(epoch) for epoch in history]).to_parquet(folder / "history.parquet")
         save_file({k: v.cpu().contiguous() for k, v in model.state().items()}, folder / "model.safetensors")
         save_samples(samples, scores, f"{self.spec.operator_label}, {self.spec.model.label}", folder)
-        means = {name: mean_score(scores[name]) for name in scores if name != "group"}
-        record = self._draft(scores=means, timings=timings, parameters=model.parameters())
-        repeated = repeated_ivs(self.problem)
-        found: dict[str, Any] = {} if repeated is None else {"repeated_ivs": repeated}
-        found |= certificate(self.spec.operator, self.spec.dataset, self.spec.problem_seed)
-        return replace(record, data={**record.data, "test_digest": digest, **found})
+        values = scores.drop(columns="group")
+        record = self._draft(
+            scores={name: mean_score(values[name]) for name in values},
+            exact=int((values["psnr"] == math.inf).sum()),
+            failed=int((values["psnr"] == -math.inf).sum()),
+            timings=timings,
+            budget=Budget(epochs=len(history), seconds=trained),
+            parameters=model.parameters(),
+        )
+        found = certificate(self.spec.operator, self.spec.dataset, self.spec.problem_seed)
+        data = replace(
+            record.data,
+            test_digest=digest,
+            groups=scores["group"].nunique(),
+            repeated_ivs=repeated_ivs(self.problem),
+            certificate=found.get("certificate", {}),
+        )
+        return replace(record, data=data)
 
     def restore(self, weights: Path) -> None:
         """Give the model the state that a run of this spec stored, in place of training.
@@ -251,27 +277,33 @@ class Run:
     def _draft(self, **content: Any) -> Record:
         """A record with all that is known before the run."""
         images, digest = load_images(self.spec.dataset)
-        counts = {k: len(v) for k in ("train", "validation", "test") if (v := getattr(images, k)) is not None}
-        shapes: dict[str, Any] = {"image_shape": list(images.image_shape)}
-        if content.get("status") != "failed":
-            shapes["measurement_shape"] = list(self.problem.operator.measurement_shape)
-        try:
-            operator = self.problem.operator
-            role, settings = self.model.role_in(operator), operator.settings()
-        except Exception:
-            if content.get("status") != "failed":
-                raise
-            # What failed may be the very code that would say it.
-            role, settings = getattr(registry.models.load(self.spec.model.name), "role", "model"), {}
+        failed = content.get("status") == "failed"
+        # What failed may be the very code that would say more.
+        operator = None if failed else self.problem.operator
         return Record(
             fingerprint=self.fingerprint,
             spec=self.spec,
-            role=role,
-            settings=settings,
-            data={"digest": digest, "duplicates": duplicates_in(self.spec.dataset), **counts, **shapes},
+            role=self._role(operator),
+            settings=operator.settings() if operator else {},
+            data=Data(
+                digest=digest,
+                train=len(images.train),
+                validation=0 if images.validation is None else len(images.validation),
+                test=len(images.test),
+                image_shape=images.image_shape,
+                measurement_shape=operator.measurement_shape if operator else (),
+                duplicates=duplicates_in(self.spec.dataset),
+            ),
+            sources=self.sources,
             provenance=provenance.collect(self.device),
             **content,
         )
+
+    def _role(self, operator: Operator | None) -> Role:
+        """What the run is for; without an operator, what its model's class says."""
+        role = self.model.role_in(operator) if operator else None
+        said = role or getattr(registry.models.load(self.spec.model.name), "role", "model")
+        return next((known for known in get_args(Role) if known == said), "model")
 
 
 @contextmanager

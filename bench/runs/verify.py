@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -78,7 +78,7 @@ def restored(record: Record) -> Run:
     run = Run(replace(spec, device=device))
     weights = record.folder / "model.safetensors" if record.folder else None
     if record.status != "ok" or weights is None or not weights.is_file():
-        why = f"it failed ({record.error})" if record.status != "ok" else "it has no model.safetensors"
+        why = f"it failed ({record.reason})" if record.status != "ok" else "it has no model.safetensors"
         raise UsageError(f"run {record.fingerprint} cannot be made again: {why}")
     try:
         run.restore(weights)
@@ -96,9 +96,10 @@ def verify(record: Record) -> Verification:
         UsageError: the run cannot be made again here.
     """
     run = restored(record)
+    here = provenance.collect(run.problem.device)
     with deterministic(run.problem.device):
         scores, digest, _ = evaluate(run.model, run.problem)
-    old, new = record.per_image, scores
+    old, new = record.per_unit, scores
     if len(old) != len(new):
         raise UsageError(f"the dataset has {len(new)} test images now; the record has {len(old)}")
     drift = {name: _change(old[name].to_numpy(), new[name].to_numpy()) for name in TOLERANCE}
@@ -106,9 +107,9 @@ def verify(record: Record) -> Verification:
     return Verification(
         drift=drift,
         largest=float(gap.max()),
-        same_measurements=digest == record.data.get("test_digest"),
-        same_images=run.problem.splits.digest() == record.data.get("digest"),
-        environment=tuple(_differences(record.provenance, provenance.collect(run.problem.device))),
+        same_measurements=digest == record.data.test_digest,
+        same_images=run.problem.splits.digest() == record.data.digest,
+        environment=tuple(_differences(asdict(record.provenance), asdict(here))),
     )
 
 

@@ -139,4 +139,4 @@ def test_command(tmp_path, tiny, monkeypatch, capsys):
 def test_record_carries_it(tmp_path, tiny):
     """Each run's record has its operator's certificate, which the leaderboard page shows."""
     record = bench.run("permutation", "mean", tiny, results=tmp_path)
-    assert Record.read(record.folder).data["certificate"]["condition"] == pytest.approx(1)
+    assert Record.read(record.folder).data.certificate["condition"] == pytest.approx(1)

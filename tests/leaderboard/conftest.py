@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from bench.recipe import Recipe
-from bench.runs.record import Record
+from bench.runs.record import Data, Failure, Provenance, Record
 from bench.runs.writing import writing
 from bench.spec import Component, RunSpec, parse_chain
 
@@ -57,20 +57,21 @@ def make(results: Path) -> Make:
             name,
             spec,
             status=status,
-            error=error,
+            error=Failure(error) if error else None,
             role=role or {"mean": "floor", "inverse": "ceiling"}.get(spec.model.name, "model"),
             scores={k: _mean(scores[k]) for k in scores} if status == "ok" else {},
             timings=_timings(model) | parts.get("timings", {}),
             parameters=1000 if recipe else 0,
-            data=_data(operator, dataset, seed, test_digest, len(scores)) | parts.get("data", {}),
-            provenance=_provenance() | parts.get("provenance", {}),
+            data=Data(**_data(operator, dataset, seed, test_digest, len(scores)) | parts.get("data", {})),
+            provenance=Provenance(**_provenance() | parts.get("provenance", {})),
         )
         with writing(results, name) as folder:
-            (folder / "record.json").write_text(record.to_json(), encoding="utf-8")
             if status == "ok":
-                scores.to_parquet(folder / "scores.parquet")
+                groups = [str(number) for number in range(len(scores))]
+                scores.assign(group=groups).to_parquet(folder / "scores.parquet")
                 _history(recipe).to_parquet(folder / "history.parquet")
                 save_file(_samples(operator, model), folder / "samples.safetensors")
+            record = record.write(folder)
         return replace(record, folder=results / "runs" / name)
 
     return write

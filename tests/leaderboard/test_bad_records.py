@@ -42,14 +42,15 @@ CASES = {
     "unknown field": (lambda r: _edit(r, colour="blue"), "record"),
     "score edited": (lambda r: _edit(r, scores__psnr=31.0), "edited"),
     "score missing": (lambda r: _edit(r, scores={}), "psnr"),
+    "no group": (lambda r: _scores(r, r.per_unit.drop(columns="group")), "group"),
     "score not a number": (lambda r: _edit(r, scores__psnr="NaN"), "psnr"),
     "data edited to a list": (lambda r: _edit(r, data=[1]), "data"),
     "unknown role": (lambda r: _edit(r, role="winner"), "role"),
     "unknown status": (lambda r: _edit(r, status="great"), "status"),
-    "fewer images": (lambda r: _scores(r, pd.DataFrame({"psnr": [1.0], "ssim": [1.0]})), "1 images"),
-    "text for scores": (lambda r: _scores(r, pd.DataFrame({"psnr": ["a"], "ssim": ["b"]})), "cannot be read"),
+    "fewer images": (lambda r: _scores(r, r.per_unit[:1]), "1 rows"),
+    "text for scores": (lambda r: _scores(r, r.per_unit.assign(psnr="a")), "cannot be read"),
     "other columns": (lambda r: _scores(r, pd.DataFrame({"mse": [1.0]})), "scores.parquet"),
-    "test count is text": (lambda r: _edit(r, data__test="many"), "many"),
+    "test count is text": (lambda r: _edit(r, data__test="many"), "data.test"),
     "not JSON objects": (lambda r: (r.folder / "record.json").write_text("[1, 2]"), "record"),
     "binary rubbish": (lambda r: (r.folder / "record.json").write_bytes(b"\xff\xfe\x00rubbish"), "record"),
 }
@@ -100,12 +101,22 @@ def test_missing_optional_files_do_not_cost_the_row(make, results):
     assert publish(whole, results)
 
 
-def test_odd_provenance_is_shown_as_it_is(make, results):
-    """A record of another tool with odd but harmless content goes through table and page."""
+def test_little_provenance_is_shown_as_it_is(make, results):
+    """A record of another tool that says less of its origin goes through table and page."""
     make(
         model="unet",
-        provenance={"hardware": 7, "commit": None, "time": 5},
+        provenance={"hardware": "", "commit": None, "time": ""},
         timings={"images_per_second": 0.0},
     )
-    make(model="dncnn", data={"image_shape": None, "duplicates": "none"})
+    make(model="dncnn", data={"image_shape": (), "duplicates": None})
     assert publish(board(results), results)
+
+
+def test_earlier_schemas_are_counted_in_one_line(make, results):
+    """Many records of an older version are one line that says what to do, not one line each."""
+    make(model="good")
+    for number in range(3):
+        _edit(make(model=f"old{number}"), schema=1)
+    loaded = load(results)
+    assert [r.spec.model.name for r in loaded.records] == ["good"]
+    assert loaded.summary() == "3 records of an earlier schema: run again"

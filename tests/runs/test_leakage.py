@@ -11,6 +11,7 @@ from torch.nn.functional import avg_pool2d
 from bench.datasets import Splits
 from bench.problem import Problem, build_operator
 from bench.runs.leakage import duplicates, perceptual_hash, repeated_ivs
+from bench.runs.record import Duplicates
 from bench.spec import Component
 
 
@@ -28,14 +29,14 @@ def _windows(count: int = 24, size: int = 32) -> torch.Tensor:
 def test_different_windows_are_no_duplicates():
     """Windows of the same photographs that share no pixel are not reported."""
     images = _windows()
-    assert duplicates(images[::2], images[1::2]) == {"exact": 0, "near": 0, "pairs": []}
+    assert duplicates(images[::2], images[1::2]) == Duplicates(0, 0)
 
 
 def test_exact_copies_are_counted_and_named():
     """A copied image is found with the numbers of both."""
     images = _windows()
     found = duplicates(images[:20], torch.cat([images[20:], images[3:4]]))
-    assert found == {"exact": 1, "near": 0, "pairs": [[4, 3]]}
+    assert found == Duplicates(1, 0, ((4, 3),))
 
 
 @pytest.mark.parametrize("change", ["brighter", "noise", "halved and enlarged"])
@@ -49,16 +50,15 @@ def test_near_copies_are_found(change):
         "halved and enlarged": lambda: avg_pool2d(picture, 2).repeat_interleave(2, 2).repeat_interleave(2, 3),
     }[change]()
     found = duplicates(images, changed.clamp(0, 255).byte())
-    assert (found["exact"], found["near"]) == (0, 1)
-    assert found["pairs"] == [[0, 5]]
+    assert found == Duplicates(0, 1, ((0, 5),))
 
 
 def test_flat_images_are_near_to_nothing():
     """Two patches of sky are not the same picture; an exact copy is one all the same."""
     flat = torch.full((2, 3, 32, 32), 200, dtype=torch.uint8)
     flat[1, :, 0, 0] = 203
-    assert duplicates(flat[:1], flat[1:])["near"] == 0
-    assert duplicates(flat[:1], flat[:1])["exact"] == 1
+    assert duplicates(flat[:1], flat[1:]).near == 0
+    assert duplicates(flat[:1], flat[:1]).exact == 1
 
 
 def test_hash_is_the_dct_of_scipy():
@@ -74,7 +74,7 @@ def test_odd_sizes_and_grey_images(channels):
     """MNIST's 28x28 and images larger than the hash's 32x32 go through."""
     for size in (28, 33, 61):
         images = torch.randint(0, 256, (5, channels, size, size), dtype=torch.uint8)
-        assert duplicates(images, images)["exact"] == 5
+        assert duplicates(images, images).exact == 5
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bench.errors import BenchError, UsageError
 from bench.recipe import Recipe
-from bench.runs.record import SCHEMA, Record, read_all, runs_folder
+from bench.runs.record import SCHEMA, Failure, OutdatedError, Record, read_all, runs_folder
 from bench.runs.writing import writing
 from bench.spec import Component, RunSpec
 
@@ -25,17 +25,18 @@ SPEC = RunSpec(
 )
 
 
-def make(fingerprint="0123456789abcdef", **content):
+def make(fingerprint="0123456789abcdef", error=None, **content):
     """A record of a small run."""
-    return Record(fingerprint=fingerprint, spec=SPEC, **content)
+    failed = None if error is None else Failure(error)
+    return Record(fingerprint=fingerprint, spec=SPEC, error=failed, **content)
 
 
 def write(results, record, **files):
     """Write a record as a run does."""
     with writing(results, record.fingerprint) as folder:
-        (folder / "record.json").write_text(record.to_json(), encoding="utf-8")
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
+        record.write(folder)
     return runs_folder(results) / record.fingerprint
 
 
@@ -54,7 +55,7 @@ def test_json_is_strict_and_loses_nothing(tmp_path_factory, scores, error):
     json.loads(record.to_json(), parse_constant=refuse)
     (folder / "record.json").write_text(record.to_json(), encoding="utf-8")
     read = Record.read(folder)
-    assert (read.scores, read.error, read.spec) == (scores, error, SPEC)
+    assert (read.scores, read.reason, read.spec) == (scores, error, SPEC)
 
 
 def test_nan_is_written_as_text(tmp_path):
@@ -65,11 +66,11 @@ def test_nan_is_written_as_text(tmp_path):
 
 
 def test_tables_are_read_when_asked_for(tmp_path):
-    """Per-image scores and history come from their files; a missing file is an empty table."""
+    """Scores and history come from their files; a missing file is an empty table."""
     folder = write(tmp_path, make())
-    assert Record.read(folder).per_image.empty
+    assert Record.read(folder).per_unit.empty
     pd.DataFrame({"psnr": [20.0, math.inf], "ssim": [0.5, 1.0]}).to_parquet(folder / "scores.parquet")
-    assert Record.read(folder).per_image["psnr"].tolist() == [20.0, math.inf]
+    assert Record.read(folder).per_unit["psnr"].tolist() == [20.0, math.inf]
     assert Record.read(folder).history.empty
 
 
@@ -121,6 +122,20 @@ def test_a_later_schema_says_so(tmp_path):
         Record.read(tmp_path)
 
 
+def test_an_earlier_schema_says_so(tmp_path):
+    """What older versions wrote is not called broken: it is run again."""
+    (tmp_path / "record.json").write_text(edited(lambda c: c.update(schema=1)))
+    with pytest.raises(OutdatedError, match="run it again"):
+        Record.read(tmp_path)
+
+
+def test_a_record_knows_its_files(tmp_path):
+    """The SHA-256 of every other file is in record.json (that of "abc" is from FIPS 180-2, B.1)."""
+    folder = write(tmp_path, make(), **{"samples.png": "abc"})
+    abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert Record.read(folder).files == {"samples.png": abc}
+
+
 def test_reading_all_skips_and_names_the_broken(tmp_path):
     """Good records are read in spite of bad ones beside them, and each bad one has a message."""
     write(tmp_path, make("a" * 16))
@@ -150,7 +165,7 @@ def test_an_error_while_writing_leaves_the_old_record(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         die()
-    assert [record.error for record in read_all(tmp_path)[0]] == ["old"]
+    assert [record.reason for record in read_all(tmp_path)[0]] == ["old"]
     assert [p.name for p in runs_folder(tmp_path).iterdir()] == ["0123456789abcdef"]
 
 
@@ -158,7 +173,7 @@ def test_a_record_is_replaced_whole(tmp_path):
     """Files of the old record do not mix with those of the new one."""
     write(tmp_path, make(error="old"), **{"old.txt": "old"})
     folder = write(tmp_path, make(error="new"))
-    assert Record.read(folder).error == "new"
+    assert Record.read(folder).reason == "new"
     assert [p.name for p in folder.iterdir()] == ["record.json"]
     assert [p.name for p in runs_folder(tmp_path).iterdir()] == [folder.name]
 
@@ -178,7 +193,7 @@ def test_without_a_record_nothing_changes(tmp_path):
     write(tmp_path, make(error="old"))
     with writing(tmp_path, "0123456789abcdef") as folder:
         (folder / "scores.parquet").touch()
-    assert [record.error for record in read_all(tmp_path)[0]] == ["old"]
+    assert [record.reason for record in read_all(tmp_path)[0]] == ["old"]
 
 
 def _write_many(results, number):
@@ -199,7 +214,7 @@ def test_many_writers_of_one_record(tmp_path):
     assert [writer.exitcode for writer in writers] == [0] * 4
     (record,), problems = read_all(tmp_path)
     assert problems == []
-    assert (record.folder / "mark.txt").read_text() == record.error
+    assert (record.folder / "mark.txt").read_text() == record.reason
     assert [p.name for p in runs_folder(tmp_path).iterdir()] == [record.fingerprint]
 
 

@@ -29,9 +29,9 @@ def test_record_is_complete(tmp_path, tiny):
     }  # fmt: skip
     again = Record.read(record.folder)
     assert again.to_json() == record.to_json()
-    assert list(again.per_image.columns) == ["psnr", "ssim", "group"]
-    assert len(again.per_image) == again.data["test"] == 12
-    assert again.per_image["psnr"].mean() == pytest.approx(again.scores["psnr"])
+    assert list(again.per_unit.columns) == ["psnr", "ssim", "group"]
+    assert len(again.per_unit) == again.data.test == 12
+    assert again.per_unit["psnr"].mean() == pytest.approx(again.scores["psnr"])
     assert list(again.history["epoch"]) == [1, 2]
     assert again.timings["images_per_second"] > 0
     assert again.timings["train_images_per_second"] > 0
@@ -44,29 +44,29 @@ def test_same_spec_same_scores(tmp_path, tiny):
     one = Run(spec).execute(tmp_path / "a")
     two = Run(spec).execute(tmp_path / "b")
     assert one.fingerprint == two.fingerprint
-    pd.testing.assert_frame_equal(one.per_image, two.per_image, check_exact=True)
-    assert one.data["test_digest"] == two.data["test_digest"]
+    pd.testing.assert_frame_equal(one.per_unit, two.per_unit, check_exact=True)
+    assert one.data.test_digest == two.data.test_digest
 
 
 def test_other_seed_other_scores(tmp_path, tiny):
     """The training seed reaches training noise and weights; what is scored by stays the same."""
     runs = [bench.run("denoising", SMALL_UNET, tiny, results=tmp_path, epochs=1, seed=s) for s in (0, 1)]
     assert runs[0].scores != runs[1].scores
-    assert runs[0].data["test_digest"] == runs[1].data["test_digest"]
-    assert runs[0].data["digest"] == runs[1].data["digest"]
+    assert runs[0].data.test_digest == runs[1].data.test_digest
+    assert runs[0].data.digest == runs[1].data.digest
 
 
 def test_other_problem_seed_other_measurements(tmp_path, tiny):
     """The problem seed reaches test noise, and not the images."""
     runs = [bench.run("denoising", "inverse", tiny, results=tmp_path, problem_seed=s) for s in (0, 1)]
-    assert runs[0].data["test_digest"] != runs[1].data["test_digest"]
-    assert runs[0].data["digest"] == runs[1].data["digest"]
+    assert runs[0].data.test_digest != runs[1].data.test_digest
+    assert runs[0].data.digest == runs[1].data.digest
 
 
 def test_models_see_the_same_measurements(tmp_path, tiny):
     """Two models on one operator are scored on identical test measurements (sha256)."""
     digests = {
-        bench.run("denoising", model, tiny, results=tmp_path, epochs=1).data["test_digest"]
+        bench.run("denoising", model, tiny, results=tmp_path, epochs=1).data.test_digest
         for model in (SMALL_UNET, "attention_unet:width=4", "mean", "inverse")
     }
     assert len(digests) == 1
@@ -78,7 +78,7 @@ def test_batch_size_of_training_leaves_test_measurements(tmp_path, tiny):
         bench.run("denoising", SMALL_UNET, tiny, results=tmp_path, epochs=1, batch_size=size)
         for size in (8, 16)
     ]
-    assert runs[0].data["test_digest"] == runs[1].data["test_digest"]
+    assert runs[0].data.test_digest == runs[1].data.test_digest
 
 
 def test_recorded_run_is_not_repeated(tmp_path, tiny):
@@ -125,8 +125,8 @@ def test_weights_are_those_of_the_best_epoch(tmp_path, tiny):
     model.trainer = Trainer()
     model.restore(fresh.problem.training(), load_file(record.folder / "model.safetensors"))
     scores, digest, _ = evaluate(model, fresh.problem)
-    assert digest == record.data["test_digest"]
-    pd.testing.assert_frame_equal(scores, record.per_image)
+    assert digest == record.data.test_digest
+    pd.testing.assert_frame_equal(scores, record.per_unit)
 
 
 def test_failed_run_is_recorded(tmp_path, tiny, plugin):
@@ -140,7 +140,7 @@ def test_failed_run_is_recorded(tmp_path, tiny, plugin):
     )
     record = bench.run("denoising", path, tiny, results=tmp_path)
     assert record.status == "failed"
-    assert record.error == "RuntimeError: no luck"
+    assert record.error.message == "RuntimeError: no luck"
     assert Record.read(record.folder).status == "failed"
     assert Run(record.spec).recorded(tmp_path) is None
 
@@ -160,7 +160,7 @@ def test_a_failure_leaves_no_half_files_and_no_gap(tmp_path, tiny, monkeypatch):
     good = Run(spec).execute(tmp_path)
     monkeypatch.setattr("bench.runs.runner.save_samples", fail)
     forced = Run(spec).execute(tmp_path, force=True)
-    assert forced.error == "OSError: no room (its earlier record is kept)"
+    assert forced.reason == "OSError: no room (its earlier record is kept)"
     assert Record.read(good.folder).to_json() == good.to_json()
 
 
@@ -262,7 +262,7 @@ def test_interrupted_run_goes_on(tmp_path, tiny):
     assert Run(spec).recorded(tmp_path / "cut") is None
     assert len(list((tmp_path / "cut" / "checkpoints").iterdir())) == 1
     record = Run(spec).execute(tmp_path / "cut")
-    pd.testing.assert_frame_equal(record.per_image, expected.per_image, check_exact=True)
+    pd.testing.assert_frame_equal(record.per_unit, expected.per_unit, check_exact=True)
     assert list((tmp_path / "cut" / "checkpoints").iterdir()) == []
 
 
@@ -274,5 +274,5 @@ def test_damaged_checkpoint_fails_the_run(tmp_path, tiny):
     path.write_bytes(b"junk")
     record = run.execute(tmp_path)
     assert record.status == "failed"
-    assert "use --force" in record.error
+    assert "use --force" in record.reason
     assert run.execute(tmp_path, force=True).status == "ok"

@@ -56,7 +56,7 @@ def test_changed_weights_are_found(results):
 def test_invented_scores_are_found(results, tmp_path):
     """A record whose table and mean were both raised by a decibel does not verify."""
     record = _record(results, "mean")
-    scores = record.per_image.assign(psnr=record.per_image["psnr"] + 1.0)
+    scores = record.per_unit.assign(psnr=record.per_unit["psnr"] + 1)
     content = json.loads((record.folder / "record.json").read_text())
     content["scores"]["psnr"] += 1
     copy = tmp_path / "runs" / record.fingerprint

@@ -60,6 +60,6 @@ def test_a_failing_operator_leaves_the_others(tmp_path, tiny, plugin, jobs):
         ("broken", "mean"): "failed", ("denoising", "mean"): "ok", ("denoising", "inverse"): "ok",
     }  # fmt: skip
     failed = next(r for r in records if r.status == "failed")
-    assert "out of order" in failed.error
+    assert "out of order" in failed.reason
     assert failed.folder is not None
     assert (failed.folder / "record.json").is_file()
