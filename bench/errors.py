@@ -21,6 +21,10 @@ class CheckpointError(BenchError):
     """A checkpoint that cannot be written, read, or gone on from; it is left as it is."""
 
 
+class DivergedError(BenchError):
+    """A training that left the finite numbers: gone on from its checkpoint, it would do so again."""
+
+
 class Interrupted(BenchError):
     """Ctrl-C; the command line exits with code 130, as a shell would."""
 

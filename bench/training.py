@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler,
 
 from bench import checkpoint
 from bench.checkpoint import Epoch, History, State, copied
-from bench.errors import BenchError, UsageError
+from bench.errors import BenchError, DivergedError, UsageError
 from bench.metrics.psnr import capped_psnr
 from bench.metrics.ssim import similarity
 from bench.problem import TrainingProblem
@@ -64,12 +64,21 @@ class Trainer:
         report: called after every step (on a GPU, every 20).
         checkpoint: file that is written after every epoch, and gone on from if it is there.
         fingerprint: the run that the checkpoint belongs to.
+        started: when this start of the run began, by ``time.perf_counter``.
+        earlier: seconds that the run had taken when the checkpoint was written.
     """
 
     recipe: Recipe = field(default_factory=Recipe)
     report: Callable[[Progress], None] = _silent
     checkpoint: Path | None = None
     fingerprint: str = ""
+    started: float = field(default_factory=time.perf_counter)
+    earlier: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Wall time that the run has taken so far, starts before the checkpoint included."""
+        return self.earlier + time.perf_counter() - self.started
 
     def train(self, module: nn.Module, problem: TrainingProblem) -> History:
         """Train ``module`` and leave it with the weights of its best epoch by validation PSNR.
@@ -77,7 +86,8 @@ class Trainer:
         Killed and started again with its checkpoint, it ends with the weights it would have had.
 
         Raises:
-            BenchError: the loss became infinite or NaN, or memory does not hold one image.
+            BenchError: memory does not hold one image, or the network keeps what cannot be saved.
+            DivergedError: the loss became infinite or NaN.
             CheckpointError: the checkpoint is damaged, or of another run.
             UsageError: bfloat16 on a GPU that has none.
         """
@@ -91,8 +101,7 @@ class Trainer:
                     state.best = copied(module)
             lr, count = float(state.schedule.get_last_lr()[0]), problem.train_count
             state.history.append(Epoch(epoch, loss, quality, lr, seconds, count, state.pieces))
-            if self.checkpoint:
-                checkpoint.save(self.checkpoint, state, self.fingerprint)
+            self._save(state)
         module.load_state_dict(state.best)
         return state.history
 
@@ -122,7 +131,16 @@ class Trainer:
         state = State(module, optimizer, _schedule(optimizer, recipe, steps), copied(module), shadow)
         if self.checkpoint and self.checkpoint.exists():
             checkpoint.load(self.checkpoint, state, self.fingerprint)
+            self.earlier = state.seconds
+        else:
+            # What cannot be saved is found now, not after the first epoch.
+            self._save(state)
         return state
+
+    def _save(self, state: State) -> None:
+        if self.checkpoint:
+            state.seconds = self.seconds
+            checkpoint.save(self.checkpoint, state, self.fingerprint)
 
     def _finished(self, history: History) -> bool:
         """Whether all epochs are done, or none has been better for ``patience`` epochs."""
@@ -221,9 +239,9 @@ class Trainer:
             )
         return quality
 
-    def _diverged(self, what: str) -> BenchError:
+    def _diverged(self, what: str) -> DivergedError:
         smaller = f"Try a smaller learning rate than {self.recipe.lr:g} (--lr), or --clip 1."
-        return BenchError(f"{what}: training diverged. {smaller}")
+        return DivergedError(f"{what}: training diverged. {smaller}")
 
 
 def channels_last(module: nn.Module) -> nn.Module:
