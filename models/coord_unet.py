@@ -1,12 +1,12 @@
 """The U-Net that knows where it is."""
 
 import torch
-from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 
 from bench.errors import at_least
 from bench.models import NetworkModel
-from bench.models._padding import Padded, smallest
+from bench.models._padding import smallest
+from bench.models._unet import padded_unet
 
 
 class CoordUNet(NetworkModel):
@@ -35,11 +35,8 @@ class CoordUNet(NetworkModel):
         self.residual = residual
 
     def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:
-        w = self.width
-        features = (w, 2 * w, 4 * w, 8 * w, 16 * w, w)
         seen = in_channels + 2 + 4 * self.frequencies
-        net = BasicUNet(2, seen, out_channels, features=features, norm="batch")
-        return Located(Padded(net, 16), self.frequencies)
+        return Located(padded_unet(seen, out_channels, self.width), self.frequencies)
 
 
 class Located(nn.Module):

@@ -1,14 +1,14 @@
 """A recovered keystream in front of a U-Net, likelihoods behind it."""
 
 import torch
-from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 
 from bench.errors import at_least
 from bench.models import NetworkModel
 from bench.models._keystream import reason_unfit, recover
-from bench.models._padding import Padded, smallest
+from bench.models._padding import smallest
 from bench.models._statistics import histogram, mean_image
+from bench.models._unet import padded_unet
 from bench.operators import Operator
 from bench.operators.shared.levels import intensities, log_posterior, pieces
 from bench.problem import TrainingProblem
@@ -53,10 +53,9 @@ class GatedUNet(NetworkModel):
         return super().fits(operator) or reason_unfit(operator)
 
     def build(self, problem: TrainingProblem) -> nn.Module:
-        channels, w = problem.image_shape[0], self.width
-        features = (w, 2 * w, 4 * w, 8 * w, 16 * w, w)
-        net = BasicUNet(2, (BINS + 1) * channels, 2 * channels, features=features, norm="batch")
-        return _Posterior(Padded(net, 16), problem.image_shape, self.pairs)
+        channels = problem.image_shape[0]
+        network = padded_unet((BINS + 1) * channels, 2 * channels, self.width)
+        return _Posterior(network, problem.image_shape, self.pairs)
 
 
 class _Posterior(nn.Module):

@@ -1,11 +1,11 @@
 """The U-Net."""
 
-from monai.networks.nets import BasicUNet
 from torch import nn
 
 from bench.errors import at_least
 from bench.models import NetworkModel
-from bench.models._padding import Padded, smallest
+from bench.models._padding import smallest
+from bench.models._unet import padded_unet
 
 
 class UNet(NetworkModel):
@@ -31,7 +31,4 @@ class UNet(NetworkModel):
         self.residual = residual
 
     def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:
-        w = self.width
-        features = (w, 2 * w, 4 * w, 8 * w, 16 * w, w)
-        net = BasicUNet(2, in_channels, out_channels, features=features, norm="batch")
-        return Padded(net, 16)
+        return padded_unet(in_channels, out_channels, self.width)

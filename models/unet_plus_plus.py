@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from bench.errors import at_least
 from bench.models import NetworkModel
 from bench.models._padding import Padded, smallest
+from bench.models._unet import five_scales
 
 
 class UNetPlusPlus(NetworkModel):
@@ -30,8 +31,7 @@ class UNetPlusPlus(NetworkModel):
         self.residual = residual
 
     def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:
-        w = self.width
-        features = (w, 2 * w, 4 * w, 8 * w, 16 * w, w)
+        features = five_scales(self.width)
         net = BasicUNetPlusPlus(2, in_channels, out_channels, features=features, norm="batch")
         for name in ("final_conv_0_1", "final_conv_0_2", "final_conv_0_3"):
             # Outputs of deep supervision: they would count as weights and never be trained.
