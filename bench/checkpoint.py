@@ -205,7 +205,9 @@ def _check_moments(optimizer: Optimizer, moments: Mapping[int, Tensors], trained
         raise ValueError("it has no state of the optimiser")
     for index, kept in moments.items():
         shape = parameters[index].shape
-        if wrong := [key for key, value in kept.items() if value.dim() and value.shape != shape]:
+        # Adafactor's are the variances of rows and columns.
+        whole = {key: value for key, value in kept.items() if value.dim() and not key.endswith("_var")}
+        if wrong := [key for key, value in whole.items() if value.shape != shape]:
             raise ValueError(f"{wrong[0]} of the optimiser's parameter {index} is not {tuple(shape)}")
 
 

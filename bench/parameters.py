@@ -12,7 +12,9 @@ from bench.errors import UsageError
 #: How records are read: a field of another version is an error, not lost.
 UNKNOWN_REFUSED = ConfigDict(extra="forbid")
 #: Parameters that the harness fills in; they cannot be set by a user.
-HARNESS_PARAMETERS = frozenset({"image_shape", "previous", "in_channels", "out_channels", "image_size"})
+HARNESS_PARAMETERS = frozenset(
+    {"image_shape", "previous", "in_channels", "out_channels", "image_size", "image", "truth"}
+)
 #: Parameters that the harness fills in unless they are given: a default that is given is kept.
 FILLED_UNLESS_GIVEN = frozenset({"seed"})
 

@@ -19,10 +19,11 @@ class Recipe:
         epochs: passes over the training images.
         batch_size: images per step.
         lr: learning rate (its peak, where the schedule moves it).
-        optimizer: ``adam`` or ``adamw``.
-        weight_decay: decoupled weight decay of ``adamw``.
+        optimizer: any of ``torch.optim`` with its parameters: ``adam``, ``sgd:momentum=0.9,nesterov=true``.
+        weight_decay: of the optimizer, decoupled in ``adamw``.
         schedule: ``constant``; ``cosine`` from lr to 0; ``onecycle`` (Smith 2018), up and down again.
-        loss: ``mse``, ``l1``, or ``ssim``: 0.84 (1 - SSIM) + 0.16 L1 (Zhao et al. 2017).
+        loss: ``mse``, ``l1``, ``ssim`` (0.84 (1 - SSIM) + 0.16 L1, Zhao et al. 2017), one of ``torch.nn``
+            (``SmoothL1Loss:beta=0.1``), or the path of a ``.py`` file.
         precision: ``float32`` or ``bfloat16`` autocast.
         clip: largest norm of the gradient; 0 is off.
         ema: decay per step of an exponential moving average of the weights; 0 is off.
@@ -35,10 +36,10 @@ class Recipe:
     epochs: int = 8
     batch_size: int = 32
     lr: float = 4e-3
-    optimizer: Literal["adam", "adamw"] = "adam"
+    optimizer: str = "adam"
     weight_decay: float = 0.0
     schedule: Literal["constant", "cosine", "onecycle"] = "onecycle"
-    loss: Literal["mse", "l1", "ssim"] = "mse"
+    loss: str = "mse"
     precision: Literal["float32", "bfloat16"] = "float32"
     clip: float = 0.0
     ema: float = 0.0
@@ -52,8 +53,10 @@ class Recipe:
                 raise UsageError(f"{name} must be at least {bound} (and finite), not {getattr(self, name)}")
         if self.ema >= 1:
             raise UsageError(f"ema must be below 1, not {self.ema}")
+        name, colon, parameters = self.optimizer.partition(":")
+        object.__setattr__(self, "optimizer", name.lower() + colon + parameters)
         if self.weight_decay and self.optimizer == "adam":
-            raise UsageError("weight_decay has an effect with optimizer adamw only")
+            raise UsageError("weight_decay has no effect with optimizer adam; choose adamw")
         if not 0 < self.lr < math.inf:
             raise UsageError(f"lr must be positive (and finite), not {self.lr}")
 

@@ -56,15 +56,17 @@ class Registry:
         package: the package whose files are the room (``"bench.operators"``).
         group: the entry-point group of plug-ins.
         base: ``"module:Class"`` that a class must derive from.
-        allow_function: whether a plain function serves too (a model that returns an ``nn.Module``).
+        function: what a plain function that serves too does ("that returns a torch.nn.Module"), if one does.
+        module: whether a class derived from ``torch.nn.Module`` serves too.
     """
 
-    def __init__(self, kind: str, package: str, base: str, allow_function: bool = False):
+    def __init__(self, kind: str, package: str, base: str, function: str = "", module: bool = False):
         self.kind = kind
         self.package = package
         self.group = package
         self.base = base
-        self.allow_function = allow_function
+        self.function = function
+        self.module = module
 
     def entries(self) -> dict[str, Entry]:
         """Every name that can be used, sorted.
@@ -151,19 +153,37 @@ class Registry:
         members = [v for k, v in vars(module).items() if not k.startswith("_")]
         own = [m for m in members if getattr(m, "__module__", None) == module.__name__]
         found: list[Any] = [m for m in own if inspect.isclass(m) and issubclass(m, self._base_class)]
-        if not found and self.allow_function:
-            found = [m for m in own if inspect.isfunction(m)]
+        found = found or self._others(own)
         found = [m for m in found if not inspect.isabstract(m)] or found
         if len(found) == 1:
             return self._checked(found[0], entry)
-        wanted = f"one class derived from bench.{self._base_class.__name__}"
-        if self.allow_function:
-            wanted += " or one function that returns a torch.nn.Module"
+        base = self._base_class
+        wanted = f"one class derived from {'bench' if base.__module__[:5] == 'bench' else 'torch.nn'}"
+        wanted += f".{base.__name__}{' or torch.nn.Module' if self.module else ''}"
+        if self.function:
+            wanted += f" or one function {self.function}"
         held = "none" if not found else f"{len(found)} ({', '.join(m.__name__ for m in found)})"
         raise UsageError(
             f"{entry.origin}: {self._a_kind} file holds {wanted}; found {held}. "
             "Names that begin with _ do not count."
         )
+
+    def _others(self, own: list[Any]) -> list[Any]:
+        """Functions and modules that serve; those that are told the channels before helpers that are not."""
+        functions = [m for m in own if self.function and inspect.isfunction(m)]
+        modules = [m for m in own if inspect.isclass(m) and self._is_module(m)]
+        if not modules:
+            return functions
+        for kind in (functions, modules):
+            told = [m for m in kind if {"in_channels", "out_channels"} & set(inspect.signature(m).parameters)]
+            if told:
+                return told
+        return functions or modules
+
+    def _is_module(self, found: type) -> bool:
+        from torch import nn
+
+        return self.module and issubclass(found, nn.Module)
 
     def _checked(self, found: Any, entry: Entry) -> Any:
         if inspect.isclass(found) and issubclass(found, self._base_class):
@@ -171,7 +191,9 @@ class Registry:
                 missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
                 raise UsageError(f"{entry.origin}: {found.__name__} does not define {missing}.")
             return found
-        if self.allow_function and inspect.isfunction(found):
+        if (self.function and inspect.isfunction(found)) or (
+            inspect.isclass(found) and self._is_module(found)
+        ):
             return found
         raise UsageError(f"{entry.origin}: {found!r} is not {self._a_kind}.")
 
@@ -279,6 +301,9 @@ def _first_docstring_line(path: Path, kind: str) -> str:
 
 
 operators = Registry("operator", "bench.operators", "bench.operators:Operator")
-models = Registry("model", "bench.models", "bench.models:Model", allow_function=True)
+models = Registry(
+    "model", "bench.models", "bench.models:Model", function="that returns a torch.nn.Module", module=True
+)
 datasets = Registry("dataset", "bench.datasets", "bench.datasets:Dataset")
 metrics = Registry("metric", "bench.metrics", "bench.metrics:Metric")
+losses = Registry("loss", "bench.losses", "torch.nn:Module", function="loss(image, truth)")

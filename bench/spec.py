@@ -195,6 +195,11 @@ class RunSpec:
         """A plain dictionary, as records hold it."""
         return asdict(self)
 
+    def _recipe_identity(self) -> dict[str, Any] | None:
+        """The recipe, a loss given by path by its content."""
+        loss = Component.parse(self.recipe.loss).identity() if self.recipe else None
+        return asdict(self.recipe) | {"loss": loss} if self.recipe else None
+
     def fingerprint(self, dataset_digest: str, sources: Sequence[str]) -> str:
         """16 hexadecimal digits over all that can change the scores.
 
@@ -211,7 +216,7 @@ class RunSpec:
             "seed": self.seed,
             "problem_seed": self.problem_seed,
             "device": self.device,
-            "recipe": asdict(self.recipe) if self.recipe else None,
+            "recipe": self._recipe_identity(),
             "protocol": file_digest(self.protocol) or self.protocol,
             "metrics": [metric.identity() for metric in self.metrics],
             "dataset": dataset_digest,

@@ -9,15 +9,13 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.optim import Adam, AdamW, Optimizer
-from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, OneCycleLR
 
 from bench import checkpoint
 from bench.checkpoint import Epoch, History, State, copied
 from bench.errors import BenchError, DivergedError, UsageError
+from bench.losses import Loss, find_loss
 from bench.metrics.psnr import capped_psnr
-from bench.metrics.ssim import similarity
+from bench.optimizers import make_optimizer, make_schedule
 from bench.problem import TrainingProblem
 from bench.recipe import Recipe
 from bench.runs.timing import synchronise
@@ -75,6 +73,8 @@ class Trainer:
     started: float = field(default_factory=time.perf_counter)
     earlier: float = 0.0
 
+    _loss: Loss = field(init=False)
+
     @property
     def seconds(self) -> float:
         """Wall time that the run has taken so far, starts before the checkpoint included."""
@@ -91,6 +91,7 @@ class Trainer:
             CheckpointError: the checkpoint is damaged, or of another run.
             UsageError: bfloat16 on a GPU that has none.
         """
+        self._loss = find_loss(self.recipe.loss)
         state = self._start(module, problem)
         while not self._finished(state.history):
             epoch = len(state.history) + 1
@@ -125,10 +126,10 @@ class Trainer:
         if bfloat16 and problem.device.type == "cuda" and not torch.cuda.is_bf16_supported():
             raise UsageError("this GPU has no bfloat16; choose --precision float32")
         channels_last(module)
-        optimizer = _optimizer(module, recipe)
+        optimizer = make_optimizer(module.parameters(), recipe)
         steps = recipe.epochs * -(-problem.train_count // recipe.batch_size)
         shadow = copied(module) if recipe.ema else {}
-        state = State(module, optimizer, _schedule(optimizer, recipe, steps), copied(module), shadow)
+        state = State(module, optimizer, make_schedule(optimizer, recipe, steps), copied(module), shadow)
         if self.checkpoint and self.checkpoint.exists():
             checkpoint.load(self.checkpoint, state, self.fingerprint)
             self.earlier = state.seconds
@@ -207,7 +208,7 @@ class Trainer:
         for part_y, part_x in zip(y.chunk(state.pieces), x.chunk(state.pieces), strict=True):
             with self._precision(x.device):
                 out = state.module(part_y)
-            loss = _loss(out.float(), part_x, self.recipe) * (len(part_x) / len(x))
+            loss = self._loss(out.float(), part_x) * (len(part_x) / len(x))
             loss.backward()
             total += loss.detach()
         return total
@@ -253,26 +254,3 @@ def channels_last(module: nn.Module) -> nn.Module:
         if tensor.dim() == 4:
             tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
     return module
-
-
-def _optimizer(module: nn.Module, recipe: Recipe) -> Optimizer:
-    if recipe.optimizer == "adamw":
-        return AdamW(module.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
-    return Adam(module.parameters(), lr=recipe.lr)
-
-
-def _schedule(optimizer: Optimizer, recipe: Recipe, steps: int) -> LRScheduler:
-    """The learning rate over ``steps`` steps; it is also asked for once after the last of them."""
-    if recipe.schedule == "onecycle":
-        return OneCycleLR(optimizer, recipe.lr, total_steps=steps + 1)
-    if recipe.schedule == "cosine":
-        return CosineAnnealingLR(optimizer, steps)
-    return ConstantLR(optimizer, factor=1.0)
-
-
-def _loss(out: Tensor, x: Tensor, recipe: Recipe) -> Tensor:
-    if recipe.loss == "l1":
-        return F.l1_loss(out, x)
-    if recipe.loss == "ssim":
-        return 0.84 * (1 - similarity(out, x).mean()) + 0.16 * F.l1_loss(out, x)
-    return F.mse_loss(out, x)

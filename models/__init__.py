@@ -201,7 +201,7 @@ class OnImages(nn.Module):
 
 
 class FunctionModel(NetworkModel):
-    """A plain function ``f(in_channels, out_channels, ...) -> nn.Module`` as a model."""
+    """A plain function ``f(in_channels, out_channels, ...) -> nn.Module``, or an ``nn.Module`` class."""
 
     def __init__(self, function: Callable[..., nn.Module], **params: Any):
         self.function = function

@@ -76,9 +76,9 @@ def certificate(operator: tuple[Component, ...], dataset: Component, seed: int) 
 
 
 def build_model(component: Component, seed: int) -> Model:
-    """The model that a component names, a plain function too, not yet fitted."""
+    """The model that a component names, not yet fitted; a function or an ``nn.Module`` class serves too."""
     thing = registry.models.load(component.name)
-    if isinstance(thing, type):
+    if isinstance(thing, type) and issubclass(thing, Model):
         model: Model = component.build(registry.models, seed=seed)
         return model
     return FunctionModel(thing, **component.params)

@@ -7,6 +7,8 @@ import torch
 
 from bench import registry
 from bench.errors import UsageError
+from bench.losses import find_loss
+from bench.optimizers import find_optimizer
 from bench.recipe import PRESETS, Preset, Recipe, override
 from bench.spec import Component, RunSpec, parse_chain
 
@@ -66,10 +68,13 @@ def specified_dataset(dataset: str, preset: str) -> Component:
 def _recipe(model: Component, preset: Preset, changes: Mapping[str, Any]) -> Recipe | None:
     """The preset's recipe, changed by the model's own values if the preset lets them, and the user's."""
     thing = registry.models.load(model.name)
-    if isinstance(thing, type) and not thing.trained:  # type: ignore[attr-defined]
+    if not getattr(thing, "trained", True):
         return None
     own = getattr(thing, "recipe", {}) if preset.own_recipes else {}
-    return override(override(preset.recipe, own), changes)
+    recipe = override(override(preset.recipe, own), changes)
+    find_loss(recipe.loss)
+    find_optimizer(recipe)
+    return recipe
 
 
 def find_device(name: str) -> str:

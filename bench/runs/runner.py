@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from bench import registry
 from bench.datasets import Splits
 from bench.errors import BenchError, CheckpointError, MismatchError, UsageError
+from bench.losses import own_losses
 from bench.metrics import mean_score
 from bench.models import Model, NetworkModel
 from bench.operators import Operator
@@ -174,6 +175,7 @@ class Run:
             registry.models: [spec.model],
             registry.datasets: [spec.dataset],
             registry.metrics: spec.metrics,
+            registry.losses: own_losses(spec.recipe.loss) if spec.recipe else (),
         }
         return {f"{r.kind} {part.name}": part.source(r) for r, parts in rooms.items() for part in parts}
 

@@ -46,6 +46,7 @@ def weights(module):
         Recipe(epochs=6, batch_size=8, lr=1e-2, loss="ssim"),
         Recipe(epochs=6, batch_size=8, lr=1e-2, ema=0.9, augment=True),
         Recipe(epochs=6, batch_size=8, lr=1e-2, precision="bfloat16"),
+        Recipe(epochs=6, batch_size=8, lr=0.3, optimizer="SGD:momentum=0.9", loss="SmoothL1Loss"),
     ],
     ids=lambda recipe: f"{recipe.optimizer}-{recipe.schedule}-{recipe.loss}-{recipe.ema}-{recipe.precision}",
 )
@@ -61,9 +62,10 @@ def test_every_recipe_learns(recipe):
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "onecycle"])
-def test_resuming_ends_where_it_would_have(tmp_path, schedule):
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "sgd:momentum=0.9", "nadam", "adafactor"])
+def test_resuming_ends_where_it_would_have(tmp_path, schedule, optimizer):
     """Killed in epoch 3 and started again, training ends with identical weights and history."""
-    recipe = Recipe(epochs=5, batch_size=8, lr=1e-2, schedule=schedule, ema=0.9, augment=True)
+    recipe = Recipe(5, batch_size=8, lr=1e-2, optimizer=optimizer, schedule=schedule, ema=0.9, augment=True)
     whole = network()
     expected = Trainer(recipe).train(whole, problem())
     path = tmp_path / "run.safetensors"

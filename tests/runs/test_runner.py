@@ -179,6 +179,24 @@ def test_function_as_model(tmp_path, tiny, plugin):
     assert record.parameters == (3 * 9 * 5 + 5) + (5 * 3 + 3)
 
 
+def test_module_class_as_model(tmp_path, tiny, plugin):
+    """An nn.Module class is a model, told the channels as a function is; its own parameters can be set."""
+    path = plugin(
+        "tiny_class",
+        "from torch import nn\n\n"
+        "class TinyClass(nn.Module):\n"
+        "    def __init__(self, in_channels, out_channels, width: int = 3):\n"
+        "        super().__init__()\n"
+        "        self.first = nn.Conv2d(in_channels, width, 3, padding=1)\n"
+        "        self.last = nn.Conv2d(width, out_channels, 1)\n\n"
+        "    def forward(self, x):\n        return self.last(self.first(x))\n",
+    )
+    record = bench.run("denoising", f"{path}:width=5", tiny, results=tmp_path, epochs=1, optimizer="sgd")
+    assert record.status == "ok"
+    assert record.spec.recipe.optimizer == "sgd"
+    assert record.parameters == (3 * 9 * 5 + 5) + (5 * 3 + 3)
+
+
 def test_fingerprint_follows_the_source(tmp_path, tiny, plugin):
     """Changing an operator's code changes the fingerprint; a comment does not."""
     text = (
@@ -238,7 +256,7 @@ def test_missing_gpu():
     [
         ({"epochs": 0}, "epochs must be at least 1"),
         ({"lr": -1.0}, "lr must be positive"),
-        ({"loss": "huber"}, "'mse', 'l1'"),
+        ({"loss": "huber"}, "Did you mean HuberLoss"),
         ({"epoch": 3}, "did you mean epochs"),
     ],
 )

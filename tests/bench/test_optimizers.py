@@ -1,0 +1,80 @@
+"""Optimisers by name, their parameters, and the schedules that they take."""
+
+import pytest
+import torch
+from torch import nn, optim
+
+from bench.errors import UsageError
+from bench.optimizers import make_optimizer, make_schedule
+from bench.recipe import Recipe
+from bench.runs.request import specify
+
+
+def made(text: str, **recipe) -> optim.Optimizer:
+    """The optimiser of a recipe, for two weights."""
+    return make_optimizer([nn.Parameter(torch.ones(2, 2))], Recipe(optimizer=text, lr=0.25, **recipe))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "values"),
+    [
+        ("adam", optim.Adam, {"betas": (0.9, 0.999), "weight_decay": 0}),
+        ("SGD:momentum=0.9,nesterov=true", optim.SGD, {"momentum": 0.9, "nesterov": True}),
+        ("adamw:betas=0.8,0.99", optim.AdamW, {"betas": (0.8, 0.99)}),
+        ("RMSprop:centered=yes", optim.RMSprop, {"centered": True}),
+    ],
+)
+def test_of_torch(text, kind, values):
+    """A name of torch.optim in any case, with its parameters as the recipe gives them."""
+    optimizer = made(text)
+    assert type(optimizer) is kind
+    assert {name: optimizer.defaults[name] for name in values} == values
+    assert optimizer.defaults["lr"] == 0.25
+
+
+def test_weight_decay_is_the_recipes():
+    """--weight-decay reaches any optimiser that has it; to Adam's, which is not decoupled, it is refused."""
+    assert made("sgd", weight_decay=0.01).defaults["weight_decay"] == 0.01
+    with pytest.raises(UsageError, match="no effect with optimizer adam; choose adamw"):
+        Recipe(weight_decay=0.01)
+    with pytest.raises(UsageError, match="no parameter 'weight_decay'"):
+        made("rprop", weight_decay=0.01)
+
+
+def test_one_optimiser_has_one_name():
+    """SGD and sgd are one recipe, so one run."""
+    assert Recipe(optimizer="SGD:momentum=0.9") == Recipe(optimizer="sgd:momentum=0.9")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("adan", r"unknown optimizer 'adan'. Did you mean .*adam"),
+        ("lbfgs", "unknown optimizer 'lbfgs'"),
+        ("sgd:momentun=1", r"no parameter 'momentun' \(did you mean momentum\?\)"),
+        ("sgd:lr=1", "the learning rate is --lr"),
+        ("sgd:momentum=much", "momentum=much"),
+    ],
+)
+def test_what_is_no_optimiser(text, message, tiny):
+    """A name or value that cannot work is refused before anything is loaded or trained."""
+    with pytest.raises(UsageError, match=message):
+        specify("denoising", "unet", tiny, changes={"optimizer": text})
+
+
+def test_a_value_that_torch_refuses():
+    """What torch says of a value is passed on with the optimiser's name."""
+    with pytest.raises(UsageError, match=r"optimizer sgd:momentum=-1: .*momentum"):
+        made("sgd:momentum=-1")
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "onecycle"])
+def test_schedules_leave_a_given_momentum(schedule):
+    """SGD's momentum stays what was asked for, whatever the schedule does to the rate."""
+    recipe = Recipe(optimizer="sgd:momentum=0.7", schedule=schedule, lr=0.1)
+    optimizer = make_optimizer([nn.Parameter(torch.ones(1))], recipe)
+    plan = make_schedule(optimizer, recipe, steps=4)
+    for _ in range(4):
+        optimizer.step()
+        plan.step()
+    assert optimizer.param_groups[0]["momentum"] == 0.7
