@@ -130,7 +130,8 @@ class Operator(ABC):
         y = self._tensor(x, generator)
         name = f"{type(self).__name__}.forward"
         shape = len(x), *self.measurement_shape
-        if tuple(y.shape) != shape or y.dtype != torch.float32:
+        numbers = y.dtype == torch.float32 or (y.dtype == torch.complex64 and x.is_complex())
+        if tuple(y.shape) != shape or not numbers:
             raise BenchError(f"{name} must return {shape} torch.float32, not {tuple(y.shape)} {y.dtype}")
         if version is not None and x._version != version:
             raise BenchError(f"{name} modifies its input; it must work on a copy (x.clone())")

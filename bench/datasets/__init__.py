@@ -2,44 +2,122 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import ClassVar
 
-import torch
 from torch import Tensor
 
+from bench.datasets.shared.split import InMemory, Split, cut, one_size, size_of_each
+from bench.datasets.shared.values import Values
 from bench.errors import UsageError
-from bench.seeding import stream
+
+__all__ = ["Dataset", "InMemory", "Split", "Splits", "Values"]
+
+#: What a split can be made of: ``(N, C, H, W)``, a list of ``(C, H, W)``, or anything that reads images.
+Images = Split | Tensor | Sequence[Tensor]
 
 
-@dataclass(frozen=True)
 class Splits:
-    """Images for training, for choosing during training, and for testing.
+    """Images for training, for choosing during training, and for testing, and what they stand for.
 
-    Each is ``(N, C, H, W)`` uint8; a grey level ``v`` stands for the intensity ``v / 255``.
-    ``validation`` may be left out: the harness then cuts it from the training images.
+    Args:
+        train: a :class:`Split`, a tensor ``(N, C, H, W)`` or a list of ``(C, H, W)``; uint8, uint16,
+            float32 or complex64.
+        test: likewise.
+        validation: likewise; if left out, the harness cuts it from the training images.
+        value_range: lowest and highest value of the images, in ``unit``.
+        levels: of uint8 and uint16, which levels stand for the lowest and the highest value. Default: 0
+            and 255 of uint8; uint16 has to say.
+        unit: what the values are: ``intensity``, ``HU``, ``1/m``.
+        crop: height and width of the windows that training takes. Default: whole images, or, where sizes
+            differ, the largest window that fits in all of them.
+        reconstructions: whether the images are themselves reconstructions (magnitude MRI, CT slices):
+            measurements simulated from them are labelled so (Shimron et al., PNAS 2022).
+
+    Raises:
+        UsageError: images of another type, or values that lie outside what was declared.
+
+    Example:
+        >>> import torch
+        >>> slices = torch.rand(10, 1, 16, 16) * 3000 - 1000
+        >>> Splits(slices[:8], slices[8:], value_range=(-1000, 2000), unit="HU").image_shape
+        (1, 16, 16)
     """
 
-    train: Tensor
-    test: Tensor
-    validation: Tensor | None = None
+    def __init__(
+        self,
+        train: Images,
+        test: Images,
+        validation: Images | None = None,
+        *,
+        value_range: tuple[float, float] = (0.0, 1.0),
+        levels: tuple[float, float] | None = None,
+        unit: str = "intensity",
+        crop: tuple[int, int] | None = None,
+        reconstructions: bool = False,
+    ):
+        self.train = _split(train)
+        self.test = _split(test)
+        self.validation = None if validation is None else _split(validation)
+        self.values = Values(value_range, levels)
+        self.unit = unit
+        self.crop = crop
+        self.reconstructions = reconstructions
+        for name, split in self.named().items():
+            if split.groups is not None and len(split.groups) != len(split):
+                raise UsageError(f"{name}: {len(split.groups)} groups for {len(split)} images")
+            if isinstance(split, InMemory):
+                for images in [split.images] if isinstance(split.images, Tensor) else split.images:
+                    self.values.check(images, name)
+
+    def named(self) -> dict[str, Split]:
+        """The splits that there are, by name."""
+        named = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: split for name, split in named.items() if split is not None}
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """Lowest and highest value."""
+        return self.values.value_range
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Shape of one image, ``(C, H, W)``."""
-        channels, height, width = self.train.shape[1:]
-        return channels, height, width
+        """Shape of one image in training, ``(C, H, W)``: of a window where training takes those.
+
+        Raises:
+            UsageError: a crop that is larger than an image.
+        """
+        channels = self.train[0].shape[0]
+        seen = [self.train] if self.validation is None else [self.train, self.validation]
+        one = {one_size(split) for split in seen}
+        if self.crop is None and len(one) == 1 and None not in one:
+            return channels, *(one_size(self.train) or (0, 0))
+        each = [size for split in seen for size in size_of_each(split)]
+        height, width = (min(side) for side in zip(*each, strict=True))
+        if self.crop is None:
+            return channels, height, width
+        if self.crop[0] > height or self.crop[1] > width:
+            raise UsageError(
+                f"windows of {self.crop[0]}x{self.crop[1]} pixels do not fit in all images: the least height "
+                f"is {height}, the least width {width}"
+            )
+        return channels, *self.crop
 
     def digest(self) -> str:
-        """SHA-256 of all pixels of all splits: what the record says of the data's content."""
-        sha = hashlib.sha256()
-        for split in (self.train, self.validation, self.test):
-            if split is not None:
-                sha.update(str(tuple(split.shape)).encode())
-                sha.update(split.contiguous().numpy().data)
+        """SHA-256 of all images of all splits, and of what they stand for: the data's content."""
+        sha = hashlib.sha256(repr((self.values, self.unit, self.crop)).encode())
+        for name, split in self.named().items():
+            sha.update(f"{name} {split.digest()}".encode())
         return sha.hexdigest()
 
     def with_validation(self, share: float = 0.05) -> "Splits":
-        """The same images with a validation split: ``share`` of the training images, 1 to 1000."""
+        """The same images with a validation split: ``share`` of the training images, 1 to 1000.
+
+        Where the training images have groups, whole groups are taken.
+
+        Raises:
+            UsageError: one training image, or images of one group.
+        """
         if self.validation is not None:
             return self
         if len(self.train) < 2:
@@ -47,12 +125,26 @@ class Splits:
                 f"{len(self.train)} training image is too few: at least 2 are needed, one to choose by"
             )
         count = min(max(round(share * len(self.train)), 1), 1000)
-        order = torch.randperm(len(self.train), generator=stream("cpu", "validation"))
-        return Splits(self.train[order[count:]], self.test, self.train[order[:count]])
+        train, validation = cut(self.train, count, "validation")
+        return Splits(
+            train,
+            self.test,
+            validation,
+            value_range=self.value_range,
+            levels=self.values.levels,
+            unit=self.unit,
+            crop=self.crop,
+            reconstructions=self.reconstructions,
+        )
 
 
 class Dataset(ABC):
     """A source of images. Its constructor's parameters can be set on the command line."""
+
+    #: How its literature scores it: the name of a file in ``bench/protocols``.
+    protocol: ClassVar[str] = "unit"
+    #: Whether its splits bring the operator (:meth:`Split.operator`), so that none need be named.
+    brings_operator: ClassVar[bool] = False
 
     @abstractmethod
     def load(self) -> Splits:
@@ -61,3 +153,7 @@ class Dataset(ABC):
         Raises:
             UsageError: the images are not there or cannot be used; the message says what to do.
         """
+
+
+def _split(images: Images) -> Split:
+    return images if isinstance(images, Split) else InMemory(images)

@@ -70,7 +70,7 @@ class Photos(Dataset):
         if not planes:
             largest = max(min(p.height, p.width // 3) for p in map(_open, PHOTOGRAPHS))
             raise UsageError(f"photos: size={self.size} is too large; it can be at most {largest}")
-        return Splits(**{split: self._windows(planes, split) for split in self.counts})
+        return Splits(*(self._windows(planes, split) for split in ("train", "test", "validation")))
 
     def planes(self) -> Iterator[Plane]:
         """Every plane in which a window fits."""

@@ -84,8 +84,8 @@ def certify(problem: Problem) -> Certificate:
 
 
 def _certified(problem: Problem) -> Certificate:
-    x = problem.splits.test[:IMAGES].float() / 255
-    whole, operator = problem.operator, without_noise(problem.operator)
+    _, x, whole = next(problem.test_batches())
+    x, operator = x[:IMAGES].cpu(), without_noise(whole)
 
     def measure(images: Tensor) -> Tensor:
         return operator.measure(images.clone(), torch.Generator().manual_seed(0))
@@ -221,8 +221,8 @@ def _precision(system: Operator) -> torch.dtype:
 
 
 def _inverse_psnr(problem: Problem) -> float:
-    y, x, _ = next(problem.test_batches())
-    return mean_score(psnr(problem.operator.inverse(y), x))
+    y, x, operator = next(problem.test_batches())
+    return mean_score(psnr(operator.inverse(y), x))
 
 
 def _summary(operator: Operator, **facts: Any) -> str:

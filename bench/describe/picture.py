@@ -40,15 +40,15 @@ def picture(problem: Problem, title: str, count: int = 5) -> Any:
     from bench.leaderboard.samples import stacked
     from bench.text import decibel
 
-    y, x, _ = next(problem.test_batches())
+    y, x, operator = next(problem.test_batches())
     y, x = y[:count], x[:count]
     rows = {"image": visible(x, stretch=False), "measurement": visible(y)}
-    seen = problem.operator.as_image(y)
+    seen = operator.as_image(y)
     if seen.shape != y.shape or not torch.equal(seen, y):
         rows["as image"] = visible(seen)
     captions = {}
-    if problem.operator.can("inverse"):
-        inverse = problem.operator.inverse(y)
+    if operator.can("inverse"):
+        inverse = operator.inverse(y)
         rows["inverse"] = visible(inverse, stretch=False)
         captions["inverse"] = [decibel(value) for value in psnr(inverse, x).tolist()]
     return stacked(rows, captions, title)

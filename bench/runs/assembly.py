@@ -11,6 +11,7 @@ from bench.datasets import Splits
 from bench.describe.certificate import IMAGES, certify
 from bench.errors import BenchError, UsageError, reason
 from bench.models import FunctionModel, Model
+from bench.operators import Operator
 from bench.problem import Problem, build_operator, check_size
 from bench.runs.leakage import duplicates
 from bench.runs.record import Duplicates
@@ -35,7 +36,7 @@ def load_images(dataset: Component) -> tuple[Splits, str]:
 def duplicates_in(dataset: Component) -> Duplicates:
     """Test images of a dataset that have a copy among its training images."""
     images, _ = load_images(dataset)
-    return duplicates(images.train, images.test)
+    return duplicates(images.train, images.test, images.values)
 
 
 @lru_cache(maxsize=2)
@@ -44,8 +45,11 @@ def load_problem(
 ) -> Problem:
     """The problem of checked components; the last two are kept, so that models share one operator."""
     images, _ = load_images(dataset)
-    built = build_operator(operator, images.image_shape, problem_seed)
-    return Problem(built, images, problem_seed, torch.device(device))
+
+    def build(image_shape: tuple[int, ...]) -> Operator:
+        return build_operator(operator, image_shape, problem_seed)
+
+    return Problem(build(images.image_shape), images, problem_seed, torch.device(device), build)
 
 
 def problem_of(operator: str, dataset: str, seed: int) -> tuple[Problem, str]:
@@ -63,11 +67,12 @@ def problem_of(operator: str, dataset: str, seed: int) -> tuple[Problem, str]:
 def certificate(operator: tuple[Component, ...], dataset: Component, seed: int) -> dict[str, Any]:
     """What ``bench describe`` measures, once for all models; nothing where it would take many seconds."""
     problem = load_problem(operator, dataset, seed, "cpu")
-    x, generator = problem.splits.test[:IMAGES].float() / 255, torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     try:
-        problem.operator.measure(x[:1], generator)  # what is made once does not count
+        _, x, measuring = next(problem.test_batches())
+        measuring.measure(x[:1], generator)  # what is made once does not count
         started = time.perf_counter()
-        problem.operator.measure(x, generator)
+        measuring.measure(x[:IMAGES], generator)
         if time.perf_counter() - started > 0.1:
             return {}
         return {"certificate": certify(problem).to_json()}

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bench.datasets import Images, InMemory, Split, Values
+from bench.datasets.shared.split import one_size
 from bench.problem import Problem
 from bench.runs.record import Duplicates
 from bench.seeding import stream
@@ -18,11 +20,11 @@ CLOSE = 8
 SAME = 0.98
 #: Thumbnails with less deviation than this, in grey levels, show nothing that could be recognised.
 FLAT = 4.0
-#: Images handled at a time.
-CHUNK = 2048
+#: Images handled at a time, and bytes of them.
+CHUNK, PIECE = 2048, 2**26
 
 
-def duplicates(train: Tensor, test: Tensor) -> Duplicates:
+def duplicates(train: Images, test: Images, values: Values | None = None) -> Duplicates:
     """How many test images have a duplicate among the training images.
 
     An exact duplicate has the same pixels. A near duplicate has a close perceptual hash
@@ -30,15 +32,19 @@ def duplicates(train: Tensor, test: Tensor) -> Duplicates:
     picture compressed again, a little brighter or with some noise.
 
     Args:
-        train: ``(N, C, H, W)`` uint8.
-        test: ``(M, C, H, W)`` uint8.
+        train: a split, or ``(N, C, H, W)``.
+        test: a split, or ``(M, C, H, W)``.
+        values: what their numbers stand for; default: uint8 grey levels.
 
     Returns:
         Numbers of test images, those with an exact one not counted again as near; and the first ten
         such pairs (test image, training image).
     """
-    exact = _exact(train, test)
-    near = {t: n for t, n in _near(train, test).items() if t not in exact}
+    splits = [split if isinstance(split, Split) else InMemory(split) for split in (train, test)]
+    exact = _exact(*splits)
+    (train_bits, train_small), (test_bits, test_small) = (_seen(s, values or Values()) for s in splits)
+    near = _near(train_bits, test_bits, train_small, test_small)
+    near = {t: n for t, n in near.items() if t not in exact}
     pairs = sorted((exact | near).items())[:10]
     return Duplicates(len(exact), len(near), tuple(pairs))
 
@@ -75,10 +81,10 @@ def perceptual_hash(images: Tensor) -> Tensor:
     return low > low.median(1, keepdim=True).values
 
 
-def _exact(train: Tensor, test: Tensor) -> dict[int, int]:
+def _exact(train: Split, test: Split) -> dict[int, int]:
     """A training image with the same pixels for each test image that has one."""
-    known = {_digest(image): number for number, image in enumerate(train)}
-    found = ((number, known.get(_digest(image))) for number, image in enumerate(test))
+    known = {_digest(train[number]): number for number in range(len(train))}
+    found = ((number, known.get(_digest(test[number]))) for number in range(len(test)))
     return {number: match for number, match in found if match is not None}
 
 
@@ -86,12 +92,30 @@ def _digest(image: Tensor) -> bytes:
     return hashlib.blake2b(image.contiguous().numpy().data, digest_size=16).digest()
 
 
-def _near(train: Tensor, test: Tensor) -> dict[int, int]:
-    train_bits, test_bits = _signs(train), _signs(test)
-    train_small, test_small = _profiles(train), _profiles(test)
+def _seen(split: Split, values: Values) -> tuple[Tensor, Tensor]:
+    """Hashes and profiles of all images, ``(N, 64)`` and ``(N, 256)``, read once, piece by piece."""
+    piece = min(CHUNK, max(1, PIECE * len(split) // max(1, split.nbytes))) if one_size(split) else 1
+    signs, profiles = [], []
+    for indices in torch.arange(len(split)).split(piece):
+        grey = _grey_levels(split.read(indices.tolist()), values)
+        signs.append(_signs(grey))
+        profiles.append(_profiles(grey))
+    return torch.cat(signs), torch.cat(profiles)
+
+
+def _grey_levels(stored: Tensor, values: Values) -> Tensor:
+    """Images from 0 to 255, float32; of complex ones the magnitude."""
+    if stored.dtype == torch.uint8 and values.levels is None:
+        return stored.float()
+    numbers = values(stored)
+    low, high = values.value_range
+    return 255 * ((numbers.abs() if numbers.is_complex() else numbers) - low) / (high - low)
+
+
+def _near(train_bits: Tensor, test_bits: Tensor, train_small: Tensor, test_small: Tensor) -> dict[int, int]:
     found: dict[int, int] = {}
-    for start in range(0, len(test), CHUNK):
-        for other in range(0, len(train), CHUNK):
+    for start in range(0, len(test_bits), CHUNK):
+        for other in range(0, len(train_bits), CHUNK):
             agreeing = test_bits[start : start + CHUNK] @ train_bits[other : other + CHUNK].T
             i, j = torch.nonzero(agreeing >= 64 - 2 * CLOSE, as_tuple=True)
             i, j = i + start, j + other
@@ -103,12 +127,12 @@ def _near(train: Tensor, test: Tensor) -> dict[int, int]:
 
 def _signs(images: Tensor) -> Tensor:
     """Hashes as -1 and 1: their product is 64 minus twice the number of bits that differ."""
-    return torch.cat([perceptual_hash(part).float() * 2 - 1 for part in images.split(CHUNK)])
+    return perceptual_hash(images).float() * 2 - 1
 
 
 def _profiles(images: Tensor) -> Tensor:
     """Thumbnails of mean 0 and norm 1, ``(N, 256)``: their product is their correlation; flat ones are 0."""
-    small = torch.cat([_thumbnails(part, 16).flatten(1) for part in images.split(CHUNK)])
+    small = _thumbnails(images, 16).flatten(1)
     small = small - small.mean(1, keepdim=True)
     unit = small / small.norm(dim=1, keepdim=True).clamp_min(1e-6)
     return torch.where(small.std(1, keepdim=True) >= FLAT, unit, 0)

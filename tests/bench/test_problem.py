@@ -102,7 +102,7 @@ def test_the_training_seed_changes_training_alone():
 def test_no_test_image_can_be_reached_from_what_a_model_gets():
     """Everything that hangs on it, attribute by attribute, and the memory of every tensor there."""
     one = Problem(Noisy((1, 4, 5)), Splits(*images(60, 1).split([40, 10, 10])))
-    test = one.splits.test.numpy().tobytes()
+    test = one.splits.test.images.numpy().tobytes()
     pending, seen = [one.training()], {}
     while pending:
         thing = pending.pop()
@@ -202,7 +202,7 @@ def test_noise_of_training_validation_and_test_differs():
 def test_validation_is_cut_from_the_training_images():
     """Where a dataset has none: a twentieth, none lost, none twice."""
     made = Problem(Same((1, 4, 5)), Splits(images(40, 1), images(5, 2)))
-    parts = torch.cat([made.splits.train, made.splits.validation])
+    parts = torch.cat([made.splits.train.images, made.splits.validation.images])
     assert len(made.splits.validation) == 2
     assert sorted(parts[:, 0, 0, 0].tolist()) == list(range(40))
 

@@ -63,18 +63,18 @@ def test_the_distributions_are_those_of_dival():
 def test_shapes_range_and_repetition():
     """One channel, all 256 grey levels used, the same at every call, training unlike test images."""
     splits = Ellipses(size=24, train=70, test=3).load()
-    assert splits.train.shape == (70, 1, 24, 24)
-    assert splits.test.shape == (3, 1, 24, 24)
-    assert splits.train.dtype == torch.uint8
-    assert (splits.train.amin((1, 2, 3)) == 0).all()
-    assert (splits.train.amax((1, 2, 3)) == 255).all()
+    assert splits.train.images.shape == (70, 1, 24, 24)
+    assert splits.test.images.shape == (3, 1, 24, 24)
+    assert splits.train.images.dtype == torch.uint8
+    assert (splits.train.images.amin((1, 2, 3)) == 0).all()
+    assert (splits.train.images.amax((1, 2, 3)) == 255).all()
     assert splits.digest() == Ellipses(size=24, train=70, test=3).load().digest()
-    assert not (splits.train[:, None] == splits.test).flatten(2).all(2).any()
+    assert not (splits.train.images[:, None] == splits.test.images).flatten(2).all(2).any()
 
 
 def test_more_phantoms_begin_with_the_same():
     """A larger training set extends a smaller one, so learning curves are comparable."""
-    few, many = (Ellipses(size=16, train=train, test=1).load().train for train in (10, 100))
+    few, many = (Ellipses(size=16, train=train, test=1).load().train.images for train in (10, 100))
     assert torch.equal(few, many[:10])
 
 

@@ -18,7 +18,7 @@ def save(path, number, shape=(12, 10, 3)):
 def loaded(path, **params):
     """All images of a folder in order of their first pixel."""
     splits = Folder(str(path), **params).load()
-    images = torch.cat([splits.train, splits.test])
+    images = torch.cat([splits.train.images, splits.test.images])
     return images[images[:, 0, 0, 0].argsort()]
 
 
@@ -33,8 +33,8 @@ def ten(tmp_path):
 def test_every_file_is_in_one_split(ten):
     """The split is by file: nothing lost, nothing twice, subfolders included."""
     splits = Folder(str(ten), test_share=0.3).load()
-    assert splits.train.shape == (7, 3, 12, 10)
-    assert splits.test.shape == (3, 3, 12, 10)
+    assert splits.train.images.shape == (7, 3, 12, 10)
+    assert splits.test.images.shape == (3, 3, 12, 10)
     assert loaded(ten)[:, 0, 0, 0].tolist() == list(range(10))
 
 

@@ -47,17 +47,17 @@ def unpacked(digits, tmp_path):
 def test_its_own_split_is_kept(unpacked, tmp_path):
     """One channel, training and test images as they come."""
     splits = Mnist(root=str(tmp_path)).load()
-    np.testing.assert_array_equal(splits.train[:, 0].numpy(), unpacked["train"])
-    np.testing.assert_array_equal(splits.test[:, 0].numpy(), unpacked["t10k"])
+    np.testing.assert_array_equal(splits.train.images[:, 0].numpy(), unpacked["train"])
+    np.testing.assert_array_equal(splits.test.images[:, 0].numpy(), unpacked["t10k"])
     assert splits.image_shape == (1, 28, 28)
-    assert splits.train.dtype == torch.uint8
+    assert splits.train.images.dtype == torch.uint8
 
 
 def test_train_and_test_limit_the_numbers(unpacked, tmp_path):
     """The first of each are taken."""
     splits = Mnist(root=str(tmp_path), train=3, test=2).load()
-    np.testing.assert_array_equal(splits.train[:, 0].numpy(), unpacked["train"][:3])
-    np.testing.assert_array_equal(splits.test[:, 0].numpy(), unpacked["t10k"][:2])
+    np.testing.assert_array_equal(splits.train.images[:, 0].numpy(), unpacked["train"][:3])
+    np.testing.assert_array_equal(splits.test.images[:, 0].numpy(), unpacked["t10k"][:2])
 
 
 def test_packed_files_are_checked_and_unpacked(digits, tmp_path, monkeypatch):
@@ -67,7 +67,7 @@ def test_packed_files_are_checked_and_unpacked(digits, tmp_path, monkeypatch):
     monkeypatch.setattr(MNIST, "resources", sums)
     monkeypatch.setattr(MNIST, "mirrors", ["http://localhost:9/"])
     splits = Mnist(root=str(tmp_path), download=True).load()
-    np.testing.assert_array_equal(splits.train[:, 0].numpy(), digits["train"])
+    np.testing.assert_array_equal(splits.train.images[:, 0].numpy(), digits["train"])
 
 
 def test_missing_files_say_how_to_get_them(tmp_path):

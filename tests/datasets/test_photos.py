@@ -42,16 +42,18 @@ def test_no_window_sees_the_region_of_another_split(size):
         patch.setattr(photos, "_open", painted)
         splits = Photos(size=size, train=50, test=20).load()
     for number, split in enumerate(SPLITS):
-        assert getattr(splits, split).unique().tolist() == [40 * (1 + number)]
+        assert getattr(splits, split).images.unique().tolist() == [40 * (1 + number)]
 
 
 def test_shapes_and_counts():
     """The parameters mean what they say; validation is a twentieth of the training windows."""
     splits = Photos(size=20, train=400, test=30).load()
-    assert splits.train.shape == (400, 3, 20, 20)
-    assert splits.test.shape == (30, 3, 20, 20)
-    assert splits.validation.shape == (20, 3, 20, 20)
-    assert {split.dtype for split in (splits.train, splits.test, splits.validation)} == {torch.uint8}
+    assert splits.train.images.shape == (400, 3, 20, 20)
+    assert splits.test.images.shape == (30, 3, 20, 20)
+    assert splits.validation.images.shape == (20, 3, 20, 20)
+    assert {split.dtype for split in (splits.train.images, splits.test.images, splits.validation.images)} == {
+        torch.uint8
+    }
 
 
 def test_the_same_at_every_call():

@@ -34,10 +34,10 @@ def images(tmp_path, monkeypatch):
 def test_splits_are_the_first_and_the_last_images(images, tmp_path):
     """Rows are rows and columns are columns, and the two splits share no image."""
     splits = Stl10(root=str(tmp_path), train=7, test=5).load()
-    np.testing.assert_array_equal(splits.train.numpy(), images[:7])
-    np.testing.assert_array_equal(splits.test.numpy(), images[7:])
-    assert splits.train.dtype == torch.uint8
-    assert splits.train.is_contiguous()
+    np.testing.assert_array_equal(splits.train.images.numpy(), images[:7])
+    np.testing.assert_array_equal(splits.test.images.numpy(), images[7:])
+    assert splits.train.images.dtype == torch.uint8
+    assert splits.train.images.is_contiguous()
 
 
 def test_the_papers_split_is_the_default():

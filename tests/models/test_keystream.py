@@ -61,7 +61,10 @@ def test_posterior_mean_against_enumeration(make_problem):
     stream = problem.operator.parts[0].keystream(torch.device("cpu")).numpy().reshape(8, 8, 3, 4)
     levels = np.arange(256, dtype="<f4") / np.float32(255)
     code = levels.view(np.uint8).reshape(256, 4)
-    prior = np.bincount(problem.splits.train.numpy().ravel(), minlength=256) / problem.splits.train.numel()
+    prior = (
+        np.bincount(problem.splits.train.images.numpy().ravel(), minlength=256)
+        / problem.splits.train.images.numel()
+    )
     found = model.reconstruct(y[:1])[0].numpy()
     for channel, row, column in [(0, 0, 0), (1, 3, 5), (2, 7, 7)]:
         cipher = (code ^ stream[row, column, channel]) / 255.0

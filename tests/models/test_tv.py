@@ -109,7 +109,7 @@ def test_an_exact_image_does_not_choose_the_weight(make_problem):
     With 70 % of the pixels dropped, total variation fills in: far above leaving them black.
     """
     problem = make_problem("inpainting", size=16)
-    problem.splits.validation[0] = 0
+    problem.splits.validation.images[0] = 0
     model = TV()
     model.fit(problem.training())
     y, x, _ = next(problem.test_batches())
