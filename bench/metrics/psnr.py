@@ -28,9 +28,10 @@ def psnr(image: Tensor, truth: Tensor, data_range: Tensor | float = 1.0) -> Tens
     Returns:
         ``(B,)`` float64; ``+inf`` where exact, ``-inf`` where a pixel is not finite.
     """
-    error = (image.to(_double(image)) - truth).abs().square().flatten(1).mean(1)
-    peak = torch.as_tensor(data_range, dtype=torch.float64, device=error.device)
-    value = 20 * torch.log10(peak) - 10 * torch.log10(error)
+    error = image.to(_double(image)) - truth
+    mean = (error * error.conj()).real.flatten(1).mean(1)
+    peak = torch.as_tensor(data_range, dtype=torch.float64, device=mean.device)
+    value = 20 * torch.log10(peak) - 10 * torch.log10(mean)
     return torch.where(image.isfinite().flatten(1).all(1), value, -torch.inf)
 
 

@@ -9,7 +9,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from bench.metrics import counted, mean_score
 from bench.metrics.psnr import psnr
-from bench.metrics.ssim import ssim
+from bench.metrics.ssim import similarity, ssim
 
 shapes = st.tuples(st.integers(1, 3), st.sampled_from([1, 3]), st.integers(11, 24), st.integers(11, 24))
 
@@ -47,6 +47,63 @@ def test_ssim_is_that_of_scikit_image(pair):
         for t, i in zip(truth.double().numpy(), image.double().numpy(), strict=True)
     ]
     np.testing.assert_allclose(ssim(image, truth).numpy(), expected, rtol=1e-6, atol=1e-9)
+
+
+@st.composite
+def patches(draw):
+    """Flat, dark and bright areas with sharp edges, and a reconstruction that is flat in other places."""
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**32)))
+    levels = torch.tensor([0.0, 1 / 255, 0.02, 0.5, 254 / 255, 1.0])
+    coarse = levels[torch.randint(len(levels), (2, 1, 3, 3, 4), generator=generator)]
+    image, truth = coarse.repeat_interleave(15, -2).repeat_interleave(13, -1)
+    noise = draw(st.sampled_from([0.0, 1e-4, 0.05])) * torch.randn(image.shape, generator=generator)
+    return (image + noise)[..., : draw(st.integers(11, 52))], truth
+
+
+@settings(deadline=None, max_examples=25)
+@given(patches(), st.sampled_from([1.0, 0.1, 1000.0]))
+def test_ssim_of_flat_and_dark_patches(pair, scale):
+    """Variances that are nothing beside the means squared keep their digits: 1e-9, where 1e-6 is wanted."""
+    image, truth = pair[0] * scale, pair[1][..., : pair[0].shape[-1]] * scale
+    expected = [
+        structural_similarity(
+            t,
+            i,
+            data_range=scale,
+            channel_axis=0,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+        for t, i in zip(truth.double().numpy(), image.double().numpy(), strict=True)
+    ]
+    np.testing.assert_allclose(ssim(image, truth, scale).numpy(), expected, rtol=0, atol=1e-9)
+
+
+@settings(deadline=None, max_examples=10)
+@given(pairs())
+def test_uniform_window_is_the_default_of_scikit_image(pair):
+    """7x7, sample covariances: what DIVal and fastMRI report."""
+    image, truth = pair
+    expected = [
+        structural_similarity(t, i, data_range=0.7, channel_axis=0)
+        for t, i in zip(truth.double().numpy(), image.double().numpy(), strict=True)
+    ]
+    np.testing.assert_allclose(ssim(image, truth, 0.7, "uniform").numpy(), expected, rtol=1e-6, atol=1e-9)
+
+
+def test_ssim_as_a_loss():
+    """Its gradient is that of finite differences, and a float32 image is compared in float32."""
+    generator = torch.Generator().manual_seed(0)
+    image, truth = torch.rand(2, 1, 1, 13, 40, generator=generator, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda i: similarity(i, truth), image.requires_grad_())
+    assert similarity(image.float(), truth.float()).dtype == torch.float32
+
+
+def test_psnr_of_complex_images():
+    """The error is a complex difference: 0.06 + 0.08i has modulus 0.1, 20 dB."""
+    truth = torch.full((1, 1, 2, 2), 0.5 + 0.5j, dtype=torch.complex64)
+    assert psnr(truth + (0.06 + 0.08j), truth).item() == pytest.approx(20, abs=1e-5)
 
 
 def test_psnr_by_hand():
