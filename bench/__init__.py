@@ -3,17 +3,16 @@
     >>> import bench
     >>> record = bench.run("xor_ctr", "unet")      # doctest: +SKIP
     >>> record.scores["psnr"]                      # doctest: +SKIP
-    >>> bench.leaderboard()                        # doctest: +SKIP
+    >>> bench.table()                              # doctest: +SKIP
 
 Base classes for plug-ins: :class:`bench.Operator`, :class:`bench.Model`,
-:class:`bench.NetworkModel`, :class:`bench.Dataset`.
+:class:`bench.NetworkModel`, :class:`bench.Dataset`, :class:`bench.Metric`.
 """
 
 import importlib
+import importlib.metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-__version__ = "0.1.0"
 
 # In a checkout operators, models and leaderboard lie beside this folder; installed, inside it.
 if not (Path(__file__).parent / "operators").is_dir():
@@ -21,27 +20,53 @@ if not (Path(__file__).parent / "operators").is_dir():
 
 if TYPE_CHECKING:
     from bench.datasets import Dataset as Dataset
+    from bench.datasets import Splits as Splits
+    from bench.errors import BenchError as BenchError
+    from bench.errors import UsageError as UsageError
+    from bench.leaderboard.table import table as table
+    from bench.metrics import Metric as Metric
     from bench.models import Model as Model
     from bench.models import NetworkModel as NetworkModel
     from bench.operators import Operator as Operator
     from bench.runs.record import Record as Record
     from bench.runs.runner import run as run
 
+#: Public names, and the modules they are imported from when they are first used.
 _HOMES = {
-    "Operator": "bench.operators",
+    "BenchError": "bench.errors",
+    "Dataset": "bench.datasets",
+    "Metric": "bench.metrics",
     "Model": "bench.models",
     "NetworkModel": "bench.models",
-    "Dataset": "bench.datasets",
+    "Operator": "bench.operators",
     "Record": "bench.runs.record",
+    "Splits": "bench.datasets",
+    "UsageError": "bench.errors",
     "run": "bench.runs.runner",
+    "table": "bench.leaderboard.table",
 }
-__all__ = ["Dataset", "Model", "NetworkModel", "Operator", "Record", "leaderboard", "run", "testing"]
+_MODULES = ("leaderboard", "testing")
+__all__ = [*_HOMES, *_MODULES]  # noqa: PLE0604 - every name is a text
 
 
 def __getattr__(name: str) -> Any:
     """Public names are imported on first use, so that the command line starts without torch."""
-    if name in ("leaderboard", "testing"):
+    if name in _MODULES:
         return importlib.import_module(f"bench.{name}")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
+    if name == "__version__":
+        return _version()
     raise AttributeError(f"module 'bench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*(name for name in globals() if name.startswith("__")), "__version__", *__all__])
+
+
+def _version() -> str:
+    """The installed version; in a checkout that is not installed there is none."""
+    try:
+        return importlib.metadata.version("invbench")
+    except importlib.metadata.PackageNotFoundError:
+        return "0+unknown"

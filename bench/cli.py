@@ -2,12 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from bench import __version__
+from bench.console.options import recipe_options
 from bench.errors import BenchError, UsageError
 
 app = typer.Typer(
@@ -19,7 +19,6 @@ app = typer.Typer(
     add_completion=False,
 )
 
-RECIPE = "Recipe (default: the preset's; under quick, a model's own goes first)"
 Results = Annotated[Path, typer.Option(help="Folder of the run records.")]
 
 
@@ -40,7 +39,9 @@ def _fail(message: str, code: int) -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"invbench {__version__}")
+        import bench
+
+        print(f"invbench {bench.__version__}")
         raise typer.Exit
 
 
@@ -54,6 +55,7 @@ def common(
 
 
 @app.command()
+@recipe_options
 def run(
     file: Annotated[str | None, typer.Argument(help="A suite of your own: a .toml file.")] = None,
     operator: Annotated[
@@ -83,28 +85,7 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="Run again what has a record.")] = False,
     baselines: Annotated[bool, typer.Option(help="Also run the operator's floor and ceilings.")] = True,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the data.", rich_help_panel=RECIPE)] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images per step.", rich_help_panel=RECIPE)] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate.", rich_help_panel=RECIPE)] = None,
-    optimizer: Annotated[str | None, typer.Option(help="adam or adamw.", rich_help_panel=RECIPE)] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="Of adamw.", rich_help_panel=RECIPE)] = None,
-    schedule: Annotated[
-        str | None, typer.Option(help="constant, cosine or onecycle.", rich_help_panel=RECIPE)
-    ] = None,
-    loss: Annotated[str | None, typer.Option(help="mse, l1 or ssim.", rich_help_panel=RECIPE)] = None,
-    precision: Annotated[
-        str | None, typer.Option(help="float32 or bfloat16.", rich_help_panel=RECIPE)
-    ] = None,
-    clip: Annotated[float | None, typer.Option(help="Largest gradient norm.", rich_help_panel=RECIPE)] = None,
-    ema: Annotated[
-        float | None, typer.Option(help="Decay of the weights' moving average.", rich_help_panel=RECIPE)
-    ] = None,
-    patience: Annotated[
-        int | None, typer.Option(help="Epochs without gain before stopping.", rich_help_panel=RECIPE)
-    ] = None,
-    augment: Annotated[
-        bool | None, typer.Option(help="Mirror images at random.", rich_help_panel=RECIPE)
-    ] = None,
+    **recipe: Any,
 ) -> None:
     """Run models on operators; the floor and the known ceilings of each operator run along.
 
@@ -119,16 +100,11 @@ def run(
 
       bench run my_suite.toml --dataset stl10 --preset paper
     """
-    changes = {
-        "epochs": epochs, "batch_size": batch_size, "lr": lr, "optimizer": optimizer,
-        "weight_decay": weight_decay, "schedule": schedule, "loss": loss, "precision": precision,
-        "clip": clip, "ema": ema, "patience": patience, "augment": augment,
-    }  # fmt: skip
     if seed and seeds:
         raise UsageError("give --seed (each by its number) or --seeds (how many), not both")
     trainings = list(range(seeds)) if seeds else seed
     asked = {
-        "preset": preset, "device": device, "changes": changes, "baselines": baselines,
+        "preset": preset, "device": device, "changes": recipe, "baselines": baselines,
         "problem_seed": problem_seed, "protocol": protocol, "metrics": metric or [],
     }  # fmt: skip
     if file or suite:
@@ -145,6 +121,9 @@ def run(
             "give --operator and --model (bench list shows them), as in "
             "bench run --operator xor_ctr --model unet; or --suite"
         )
+    from bench.runs.request import check_names
+
+    check_names(operator, model, dataset or "photos", metric or [], preset or "quick")
     from bench.console.session import run_pairs
 
     given = {k: v for k, v in asked.items() if v is not None} | {"seeds": trainings or [0]}
@@ -159,26 +138,24 @@ def run(
 
 @app.command("list")
 def list_names(
-    kind: Annotated[str, typer.Argument(help="operators, models, datasets, or all of them.")] = "all",
+    what: Annotated[
+        str, typer.Argument(help="operators, models, datasets, metrics, protocols; or a name: all about it.")
+    ] = "all",
 ) -> None:
-    """Show operators, models and datasets, with one line each.
+    """Show what there is, with one line each; or one thing whole: formula, parameters, shapes, reference.
 
     Examples:
       bench list
 
       bench list models
-    """
-    from bench import registry
-    from bench.console.display import console, entries_table
-    from bench.errors import UsageError
 
-    kinds = {"operators": registry.operators, "models": registry.models, "datasets": registry.datasets}
-    if kind not in (*kinds, "all"):
-        raise UsageError(f"unknown kind {kind!r}; choose {', '.join(kinds)} or all")
-    for name, room in kinds.items():
-        if kind in (name, "all"):
-            console.print(entries_table(name, room.entries().values()))
-            console.print()
+      bench list ct
+    """
+    from bench.console.component import listing
+    from bench.console.display import console
+
+    for shown in listing(what):
+        console.print(shown)
 
 
 @app.command()

@@ -20,10 +20,7 @@ FILLED_UNLESS_GIVEN = frozenset({"seed"})
 
 
 class Parameters(dict[str, Any]):
-    """Values by name, in the order of their names: a mapping that cannot be changed, and can be hashed."""
-
-    def __init__(self, values: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()):
-        super().__init__(sorted(dict(values).items()))
+    """Values by name: a mapping that cannot be changed, and can be hashed (whatever the order)."""
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(_hashable(self))
@@ -40,7 +37,7 @@ class Parameters(dict[str, Any]):
 
 def _hashable(value: Any) -> Any:
     if isinstance(value, dict):
-        return tuple((k, _hashable(v)) for k, v in value.items())
+        return frozenset((k, _hashable(v)) for k, v in value.items())
     if isinstance(value, list | tuple):
         return tuple(map(_hashable, value))
     return value
@@ -49,32 +46,57 @@ def _hashable(value: Any) -> Any:
 def check_parameters(thing: Callable[..., Any], name: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as ``thing`` takes them: text turned into the annotated types, unknown names refused.
 
+    They come in the order of the signature, so that one setting has one text.
+
     Raises:
         UsageError: an unknown parameter, or a value of the wrong type; all problems in one message.
     """
-    known = {k: p for k, p in inspect.signature(thing).parameters.items() if k not in HARNESS_PARAMETERS}
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in known.values())
-    known = {k: p for k, p in known.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-    problems, values = [], {}
+    parameters = inspect.signature(thing).parameters.values()
+    known, values = settable(parameters), {}
+    problems = _misnamed(parameters, params)
     for key, value in params.items():
-        if key not in known:
-            if takes_any:
-                values[key] = value
-                continue
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            problems.append(f"no parameter {key!r}{hint}")
-            continue
         try:
-            values[key] = _convert(value, known[key])
+            values[key] = _convert(value, known[key]) if key in known else value
         except ValueError as error:
             problems.append(f"{key}={value}: {error}")
-    missing = [k for k, p in known.items() if p.default is p.empty and k not in params and k != "seed"]
-    problems += [f"{key} has no default and must be given" for key in missing]
     if problems:
-        taken = ", ".join(_signature_text(p) for p in known.values()) or "no parameters"
-        raise UsageError(f"{name}: {'; '.join(problems)}. {name} takes {taken}.")
-    return values
+        raise _refusal(name, problems, known)
+    return {key: values[key] for key in (*known, *values) if key in values}
+
+
+def check_names(parameters: Iterable[inspect.Parameter], name: str, params: Mapping[str, Any]) -> None:
+    """Refuse names that are not among ``parameters``, and what must be given and is not.
+
+    Raises:
+        UsageError: all problems in one message.
+    """
+    parameters = list(parameters)
+    if problems := _misnamed(parameters, params):
+        raise _refusal(name, problems, settable(parameters))
+
+
+def settable(parameters: Iterable[inspect.Parameter]) -> dict[str, inspect.Parameter]:
+    """Those that a person can set, by name."""
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {p.name: p for p in parameters if p.kind in kinds and p.name not in HARNESS_PARAMETERS}
+
+
+def _misnamed(parameters: Iterable[inspect.Parameter], params: Mapping[str, Any]) -> list[str]:
+    known, problems = settable(parameters), []
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    for key in params:
+        if key not in known and (not takes_any or key in HARNESS_PARAMETERS):
+            near = difflib.get_close_matches(key, known, n=1)
+            problems.append(f"no parameter {key!r}" + (f" (did you mean {near[0]}?)" if near else ""))
+    missing = [k for k, p in known.items() if p.default is p.empty and k not in params]
+    return problems + [
+        f"{k} has no default and must be given" for k in missing if k not in FILLED_UNLESS_GIVEN
+    ]
+
+
+def _refusal(name: str, problems: list[str], known: Mapping[str, inspect.Parameter]) -> UsageError:
+    taken = ", ".join(_signature_text(p) for p in known.values()) or "no parameters"
+    return UsageError(f"{name}: {'; '.join(problems)}. {name} takes {taken}.")
 
 
 def without_defaults(thing: Callable[..., Any], params: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,18 +1,17 @@
-"""Finding operators, models and datasets by name, without importing what is not used.
+"""Finding operators, models, datasets and metrics by name, without importing what is not used.
 
-A name is, in this order: a path to a ``.py`` file, a file in the room, or the entry point of an
-installed plug-in. Only :meth:`Registry.load` imports code; names and one-line summaries are read
-from the source text.
+A name is, in this order: a path to a ``.py`` file, a file in the room, the entry point of an
+installed plug-in, or ``family.Name``: one member of a plug-in that offers many. Only
+:meth:`Registry.load` imports code; what else is asked is read from the source text.
 """
 
-import ast
 import difflib
 import hashlib
 import importlib
+import importlib.metadata
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
@@ -21,17 +20,30 @@ from types import ModuleType
 from typing import Any
 
 from bench.errors import UsageError
-from bench.sources import Source
+from bench.outline import Outline, outline
+from bench.plugins import guard, import_file, module_file
+from bench.sources import Source, source_digest
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that can be named: what it is called and where it lives."""
+    """One thing that can be named: what it is called and where it lives.
+
+    Attributes:
+        name: what it is called.
+        kind: ``operator``, ``model``, ``dataset`` or ``metric``.
+        path: its file; None where an entry point names it.
+        entry_point: of a plug-in.
+        member: which one of a family.
+        rivals: others of the same name; using any of them is an error.
+    """
 
     name: str
     kind: str
     path: Path | None
     entry_point: EntryPoint | None = None
+    member: str = ""
+    rivals: tuple["Entry", ...] = ()
 
     @property
     def origin(self) -> str:
@@ -42,19 +54,35 @@ class Entry:
         return str(self.path)
 
     @cached_property
+    def source(self) -> Path | None:
+        """Its file, that of an entry point's module too; None where that is not installed."""
+        return self.path or module_file(self.entry_point.module if self.entry_point else "")
+
+    @cached_property
+    def outline(self) -> Outline:
+        """What its file says of it, without an import."""
+        attribute = self.entry_point.attr if self.entry_point else ""
+        found = outline(self.source, self.kind, attribute) if self.source else Outline()
+        if attribute and not found.name and self.source:  # imported from elsewhere, or made by a call
+            return Outline(doc=outline(self.source, self.kind).doc)
+        return found
+
+    @property
     def summary(self) -> str:
         """First line of the docstring of its class or function, read without importing it."""
-        source = self.path or _source_of_module(self.entry_point)
-        return _first_docstring_line(source, self.kind) if source else ""
+        return self.outline.summary
 
 
 class Registry:
     """The things of one kind: those in a room, those of plug-ins, and files given by path.
 
+    A plug-in that offers many registers one entry point: a module (or object) with ``members()``,
+    their names, and ``member(name)``, the class. ``packages``, if it has that, names the distributions
+    whose versions are part of what a member is.
+
     Args:
         kind: what one of them is called in messages (``"operator"``).
-        package: the package whose files are the room (``"bench.operators"``).
-        group: the entry-point group of plug-ins.
+        package: the package whose files are the room (``"bench.operators"``), and the entry-point group.
         base: ``"module:Class"`` that a class must derive from.
         function: what a plain function that serves too does ("that returns a torch.nn.Module"), if one does.
         module: whether a class derived from ``torch.nn.Module`` serves too.
@@ -69,23 +97,24 @@ class Registry:
         self.module = module
 
     def entries(self) -> dict[str, Entry]:
-        """Every name that can be used, sorted.
+        """Every name that can be used by itself, sorted."""
+        return {name: entry for name, entry in self._named().items() if not entry.outline.family}
 
-        Raises:
-            UsageError: two things have one name; the message says where both live.
-        """
-        found: dict[str, Entry] = {}
-        for path in sorted(self.room.glob("[!_]*.py")):
-            found[path.stem] = Entry(path.stem, self.kind, path)
+    def families(self) -> dict[str, Entry]:
+        """Plug-ins that offer many (:meth:`members`), as far as their text tells."""
+        return {name: entry for name, entry in self._named().items() if entry.outline.family}
+
+    def _named(self) -> dict[str, Entry]:
+        """All names, sorted; things of one name are rivals."""
+        found: dict[str, list[Entry]] = {}
+        for path in self.room.glob("[!_]*.py"):
+            found.setdefault(path.stem, []).append(Entry(path.stem, self.kind, path))
         for point in entry_points(group=self.group):
-            entry = Entry(point.name, self.kind, None, point)
-            if point.name in found:
-                raise UsageError(
-                    f"two {self.kind}s are called {point.name!r}: {found[point.name].origin} "
-                    f"and {entry.origin}. Uninstall one, or give one of them by the path of its file."
-                )
-            found[point.name] = entry
-        return dict(sorted(found.items()))
+            found.setdefault(point.name, []).append(Entry(point.name, self.kind, None, point))
+        return {
+            name: Entry(name, self.kind, first.path, first.entry_point, rivals=tuple(rivals))
+            for name, (first, *rivals) in sorted(found.items())
+        }
 
     @cached_property
     def room(self) -> Path:
@@ -99,34 +128,57 @@ class Registry:
         """The entry behind a name or a path.
 
         Raises:
-            UsageError: nothing has that name (what is near, and what there is), or no such file.
+            UsageError: nothing has that name (what is near, and what there is), several have (where they
+                live), or no such file.
         """
         if is_path(name):
-            path = Path(name).expanduser()
-            if not path.is_file():
+            path = _expanded(name)
+            if path is None or not path.is_file():
                 raise unknown(name, self)
             return Entry(path.stem, self.kind, path.resolve())
-        entries = self.entries()
-        if name in entries:
-            return entries[name]
-        raise unknown(name, self)
+        family, _, member = name.partition(".")
+        named = self._named()
+        entry = named.get(name) or named.get(family)
+        if entry is None:
+            raise unknown(name, self)
+        if entry.rivals:
+            raise UsageError(
+                f"two {self.kind}s are called {entry.name!r}: {entry.origin} and {entry.rivals[0].origin}. "
+                "Uninstall one, or give one of them by the path of its file."
+            )
+        if entry.name == name:
+            return entry
+        return Entry(name, self.kind, entry.path, entry.entry_point, member)
 
-    def source(self, name: str) -> Source:
-        """The file behind a name, and the module that it is.
+    def members(self, family: str) -> list[str]:
+        """Names of all that a family offers, as they are used: ``family.Name``; it is imported.
 
         Raises:
-            UsageError: unknown name.
+            UsageError: no such family, or it fails.
+        """
+        entry = self.find(family)
+        found = self._object(entry)
+        return [f"{family}.{name}" for name in sorted(guard(entry.origin, found.members, "in members()"))]
+
+    def digest(self, name: str) -> str:
+        """SHA-256 of the code behind a name: its file, and the files of its own package that it imports.
+
+        Raises:
+            UsageError: unknown name, or no source.
         """
         entry = self.find(name)
+        if entry.source is None:
+            raise UsageError(f"{entry.origin}: its source is not to be found")
         if entry.entry_point is not None:
-            path = _source_of_module(entry.entry_point)
-            if path is None:
-                raise UsageError(f"{entry.origin}: its source is not to be found")
-            return Source(path, entry.entry_point.module, path.name == "__init__.py")
-        assert entry.path is not None
-        if entry.path.parent == self.room:
-            return Source(entry.path, f"{self.package}.{entry.name}")
-        return Source(entry.path, entry.path.stem)
+            is_package = entry.source.name == "__init__.py"
+            code = source_digest(Source(entry.source, entry.entry_point.module, is_package))
+        elif entry.source.parent == self.room:
+            code = source_digest(Source(entry.source, f"{self.package}.{entry.source.stem}"))
+        else:
+            code = source_digest(entry.source)
+        packages = getattr(self._object(entry), "packages", ()) if entry.member else ()
+        versions = [f"{package} {importlib.metadata.version(package)}" for package in packages]
+        return hashlib.sha256("\n".join([code, *versions]).encode()).hexdigest() if versions else code
 
     def load(self, name: str) -> Any:
         """Import and return the class (or function) behind a name.
@@ -135,18 +187,37 @@ class Registry:
             UsageError: unknown name; a file that cannot be imported, or that holds none or several.
         """
         entry = self.find(name)
+        found = self._object(entry)
+        if entry.member:
+            return self._member(found, entry)
+        if _is_family(found):
+            some = ", ".join(self.members(name)[:4])
+            raise UsageError(f"{name} offers many {self.kind}s; name one of them: {some}, ...")
+        return self._only(found, entry) if isinstance(found, ModuleType) else self._checked(found, entry)
+
+    def _object(self, entry: Entry) -> Any:
+        """What an entry names: a module, or an entry point's object."""
         if entry.entry_point is not None:
-            found = _guard(entry.origin, entry.entry_point.load)
-            if isinstance(found, ModuleType):
-                return self._only(found, entry)
-            return self._checked(found, entry)
-        assert entry.path is not None
+            return guard(entry.origin, entry.entry_point.load)
         path = entry.path
+        assert path is not None
         if path.parent == self.room:
-            module = _guard(entry.origin, lambda: importlib.import_module(f"{self.package}.{path.stem}"))
-        else:
-            module = _guard(entry.origin, lambda: _import_file(path))
-        return self._only(module, entry)
+            return guard(entry.origin, lambda: importlib.import_module(f"{self.package}.{path.stem}"))
+        return guard(entry.origin, lambda: import_file(path))
+
+    def _member(self, family: Any, entry: Entry) -> Any:
+        name = entry.name.partition(".")[0]
+        if not _is_family(family):
+            raise unknown(entry.name, self)
+        names = list(guard(entry.origin, family.members, "in members()"))
+        if entry.member not in names:
+            near = difflib.get_close_matches(entry.member, names, n=3, cutoff=0.5)
+            hint = f" Did you mean {' or '.join(f'{name}.{n}' for n in near)}?" if near else ""
+            raise UsageError(
+                f"unknown {self.kind} {entry.name!r}.{hint} bench list {name} shows all {len(names)} of them."
+            )
+        made = guard(entry.origin, lambda: family.member(entry.member), f"in member({entry.member!r})")
+        return self._checked(made, entry)
 
     def _only(self, module: ModuleType, entry: Entry) -> Any:
         """The one class (or function) that a module holds."""
@@ -181,9 +252,8 @@ class Registry:
         return functions or modules
 
     def _is_module(self, found: type) -> bool:
-        from torch import nn
-
-        return self.module and issubclass(found, nn.Module)
+        torch = sys.modules.get("torch")  # where it was never imported there are no modules
+        return self.module and torch is not None and issubclass(found, torch.nn.Module)
 
     def _checked(self, found: Any, entry: Entry) -> Any:
         if inspect.isclass(found) and issubclass(found, self._base_class):
@@ -227,77 +297,18 @@ def unknown(name: str, *rooms: Registry) -> UsageError:
     return UsageError(f"unknown {kind} {name!r}.{hint} There are: {there}; or give the path of a .py file.")
 
 
-def _guard(origin: str, load: Callable[[], Any]) -> Any:
-    """Import a plug-in; whatever it raises becomes one message that names the file and the line."""
+def _is_family(found: Any) -> bool:
+    return callable(getattr(found, "members", None)) and callable(getattr(found, "member", None))
+
+
+def _expanded(name: str) -> Path | None:
+    """The path with ``~`` replaced; None where there is no such home, or no path can be like that."""
     try:
-        return load()
-    except UsageError:
-        raise
-    except (Exception, SystemExit) as error:
-        line = _last_line_in(error, origin)
-        where = f"{origin}, line {line}" if line else origin
-        raise UsageError(f"{where}: raised {type(error).__name__} on import: {error}") from error
-
-
-def _last_line_in(error: BaseException, path: str) -> int | None:
-    if isinstance(error, SyntaxError):
-        return error.lineno
-    line, frame = None, error.__traceback__
-    while frame is not None:
-        if frame.tb_frame.f_code.co_filename == path:
-            line = frame.tb_lineno
-        frame = frame.tb_next
-    return line
-
-
-def _import_file(path: Path) -> ModuleType:
-    """Import a file that belongs to no package; again only when its text has changed."""
-    digest = hashlib.sha256(str(path).encode() + path.read_bytes()).hexdigest()[:12]
-    name = f"bench_plugin_{digest}_{path.stem}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
-
-
-def _source_of_module(point: EntryPoint | None) -> Path | None:
-    if point is None:
+        path = Path(name).expanduser()
+        path.is_file()
+    except (RuntimeError, OSError, ValueError):
         return None
-    try:
-        spec = importlib.util.find_spec(point.module)
-    except (ImportError, ValueError):
-        return None
-    return Path(spec.origin) if spec and spec.origin else None
-
-
-def _first_docstring_line(path: Path, kind: str) -> str:
-    """First docstring line of the last public class or function in a file, else of the file itself.
-
-    A class whose base is called like the kind (``NetworkModel`` of a model) comes before others that
-    derive from something, those before helpers that do not.
-    """
-
-    def order(node: ast.ClassDef | ast.FunctionDef) -> tuple[bool, bool]:
-        bases = [ast.unparse(base) for base in getattr(node, "bases", [])]
-        return any(base.lower().endswith(kind) for base in bases), bool(bases)
-
-    try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, ValueError):
-        return ""
-    nodes = [n for n in tree.body if isinstance(n, ast.ClassDef | ast.FunctionDef) and n.name[0] != "_"]
-    nodes.sort(key=order)
-    docs = [ast.get_docstring(n) for n in reversed(nodes)] + [ast.get_docstring(tree)]
-    return next((d.splitlines()[0] for d in docs if d), "")
+    return path
 
 
 operators = Registry("operator", "bench.operators", "bench.operators:Operator")

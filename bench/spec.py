@@ -12,10 +12,17 @@ from typing import Any, ClassVar
 from pydantic import ConfigDict
 
 from bench.errors import BenchError, UsageError
-from bench.parameters import UNKNOWN_REFUSED, Parameters, check_parameters, parameter_names, without_defaults
+from bench.parameters import (
+    UNKNOWN_REFUSED,
+    Parameters,
+    check_names,
+    check_parameters,
+    parameter_names,
+    without_defaults,
+)
 from bench.recipe import Recipe
 from bench.registry import Registry, is_path
-from bench.sources import file_digest, source_digest
+from bench.sources import file_digest
 
 #: Version of the numbers: raised by hand whenever training, data order, scoring or simulation change a
 #: score, so that runs of before are run again. ``tests/runs/test_numbers.py`` fails when it was forgotten.
@@ -109,9 +116,19 @@ class Component:
             kind = type(error).__name__
             raise BenchError(f"{self.label}: its constructor raised {kind}: {error}") from error
 
+    def named(self, registry: Registry) -> None:
+        """Refuse an unknown name or parameter, as far as that is known without an import.
+
+        Raises:
+            UsageError: what is near, and what there is.
+        """
+        outline = registry.find(self.name).outline
+        if outline.parameters is not None and "." not in self.name:
+            check_names(outline.parameters, self._short_name, self.params)
+
     def source(self, registry: Registry) -> str:
         """SHA-256 of the code behind it: its file and the files of its own package that it imports."""
-        return source_digest(registry.source(self.name))
+        return registry.digest(self.name)
 
     def identity(self) -> list[Any]:
         """What of it a fingerprint covers: name and parameters, a file's content in place of its path."""

@@ -90,6 +90,21 @@ class Board:
         return Board(self.loaded, rankings, self.frame[self.frame.operator == operator])
 
 
+def table(results: str | Path = "results") -> pd.DataFrame:
+    """The table of all recorded runs, one row per run, best of each operator and dataset first.
+
+    Args:
+        results: folder of the records.
+
+    Returns:
+        The columns of :data:`COLUMNS`.
+
+    Raises:
+        UsageError: there is no such folder, or it is no results folder.
+    """
+    return board(results).frame
+
+
 def board(results: str | Path = "results") -> Board:
     """Read a results folder and rank what is in it.
 

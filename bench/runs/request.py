@@ -1,16 +1,34 @@
 """Specs from what a person typed: names found, parameters checked, preset and device settled."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-
 from bench import registry
 from bench.errors import UsageError
-from bench.losses import find_loss
-from bench.optimizers import find_optimizer
 from bench.recipe import PRESETS, Preset, Recipe, override
 from bench.spec import Component, RunSpec, parse_chain
+
+
+def check_names(
+    operators: Sequence[str],
+    models: Sequence[str],
+    dataset: str,
+    metrics: Sequence[str] = (),
+    preset: str = "quick",
+) -> None:
+    """Refuse what is mistyped before anything is imported that takes seconds.
+
+    Raises:
+        UsageError: an unknown name or parameter.
+    """
+    find_preset(preset)
+    parts = [(part, registry.operators) for operator in operators for part in parse_chain(operator)]
+    parts += [(Component.parse(model), registry.models) for model in models]
+    parts += [(Component.parse(dataset), registry.datasets)]
+    parts += [(Component.parse(metric), registry.metrics) for metric in metrics]
+    for part, room in parts:
+        part.named(room)
 
 
 def specify(
@@ -69,9 +87,14 @@ def _recipe(model: Component, preset: Preset, changes: Mapping[str, Any]) -> Rec
     """The preset's recipe, changed by the model's own values if the preset lets them, and the user's."""
     thing = registry.models.load(model.name)
     if not getattr(thing, "trained", True):
+        # Checked all the same: a suite's recipe with a misspelt key is wrong, whoever trains.
+        override(preset.recipe, changes)
         return None
     own = getattr(thing, "recipe", {}) if preset.own_recipes else {}
     recipe = override(override(preset.recipe, own), changes)
+    from bench.losses import find_loss
+    from bench.optimizers import find_optimizer
+
     find_loss(recipe.loss)
     find_optimizer(recipe)
     return recipe
@@ -83,13 +106,14 @@ def find_device(name: str) -> str:
     Raises:
         UsageError: no such device here.
     """
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, index = name.partition(":")
+    import torch
+
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if kind not in ("cpu", "cuda") or (index and not index.isdigit()):
+    if name == "auto":
+        return "cuda" if count else "cpu"
+    if not re.fullmatch(r"cpu|cuda(:[0-9]{1,4})?", name):
         raise UsageError(f"unknown device {name!r}; choose auto, cpu, cuda or cuda:1")
-    if kind == "cuda" and int(index or 0) >= count:
+    if name != "cpu" and int(name.partition(":")[2] or 0) >= count:
         there = f"{count} GPUs" if count else "no GPU that torch can use"
         raise UsageError(f"device {name} was asked for, but there is {there} here; choose --device cpu")
     return name

@@ -14,6 +14,7 @@ from bench import registry
 from bench.errors import UsageError
 from bench.parameters import check_parameters, without_defaults
 from bench.registry import Registry, is_path
+from bench.spec import Component
 
 OPERATOR = '''
 from bench import Operator
@@ -220,6 +221,132 @@ def test_two_things_with_one_name(room, monkeypatch):
     assert room.load(str(path)).__name__ == "First"
 
 
+def test_a_collision_in_an_unused_name(room, monkeypatch):
+    """It breaks neither the list nor the other names."""
+    operator(room.room / "first.py", "First")
+    operator(room.room / "other.py", "Other")
+    plug_in(monkeypatch, "first", "theirs:X")
+    assert list(room.entries()) == ["first", "other"]
+    assert room.load("other").__name__ == "Other"
+
+
+FAMILY = """
+from bench import Operator
+
+packages = ("pytest",)
+
+def members():
+    return ["Blur", "Radon"]
+
+def member(name):
+    class Made(Operator):
+        '''Theirs.'''
+        def __init__(self, image_shape, width: int = 2):
+            super().__init__(image_shape)
+        def forward(self, x, generator):
+            return x
+    Made.__name__ = name
+    return {"Blur": Made, "Radon": int}[name]
+"""
+
+
+@pytest.fixture
+def family(room, tmp_path, monkeypatch):
+    """A plug-in that offers many operators by one entry point."""
+    (tmp_path / "a_room_of_tests_family.py").write_text(FAMILY)
+    plug_in(monkeypatch, "theirs", "a_room_of_tests_family")
+    return room
+
+
+def test_a_member_of_a_family(family):
+    """``family.Name`` is the class that the plug-in makes; the family is no operator by itself."""
+    assert list(family.entries()) == []
+    assert list(family.families()) == ["theirs"]
+    assert family.members("theirs") == ["theirs.Blur", "theirs.Radon"]
+    assert family.load("theirs.Blur").__name__ == "Blur"
+    assert Component.parse("theirs.Blur:width=3").checked(family).params == {"width": 3}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("theirs", "theirs offers many operators; name one of them: theirs.Blur, theirs.Radon"),
+        ("theirs.Blurr", r"unknown operator 'theirs.Blurr'\. Did you mean theirs.Blur\?"),
+        ("theirs.Radon", "<class 'int'> is not an operator"),
+        ("others.Blur", "unknown operator 'others.Blur'"),
+    ],
+)
+def test_no_member_of_a_family(family, name, message):
+    """What is wrong with the name, or with what the plug-in made of it."""
+    with pytest.raises(UsageError, match=message):
+        family.load(name)
+
+
+def test_a_plain_operator_has_no_members(room):
+    """A dot after a name that is no family is an unknown name."""
+    operator(room.room / "first.py", "First")
+    with pytest.raises(UsageError, match=r"unknown operator 'first\.Blur'"):
+        room.load("first.Blur")
+
+
+def test_the_version_behind_a_family_counts(family, monkeypatch):
+    """What a member computes is in the package it wraps, not in the adapter's file alone."""
+    before = family.digest("theirs.Blur")
+    monkeypatch.setattr("importlib.metadata.version", lambda package: "0.0.0")
+    assert family.digest("theirs.Blur") != before
+
+
+def test_an_entry_point_shows_its_own_summary(room, tmp_path, monkeypatch):
+    """Of several things in a module, the one that the entry point names; the module is not imported."""
+    path = tmp_path / "a_room_of_tests_plugin.py"
+    path.write_text(
+        OPERATOR.format(name="Mine", summary="First.") + OPERATOR.format(name="Other", summary="Second.")
+        + "def build():\n    '''Third.'''\nraise RuntimeError\n"
+    )  # fmt: skip
+    for name, summary in (("Mine", "First."), ("Other", "Second."), ("build", "Third.")):
+        plug_in(monkeypatch, "theirs", f"a_room_of_tests_plugin:{name}")
+        assert room.entries()["theirs"].summary == summary
+
+
+def test_listing_imports_no_package(room, tmp_path, monkeypatch):
+    """A plug-in's package, which might import torch, is not imported to read what its module says."""
+    package = tmp_path / "a_room_of_tests_package"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise RuntimeError")
+    operator(package / "deep.py", summary="Deep.")
+    plug_in(monkeypatch, "theirs", "a_room_of_tests_package.deep:Mine")
+    assert room.entries()["theirs"].summary == "Deep."
+
+
+def test_what_a_person_mistypes_is_found_without_torch():
+    """Names and parameters are looked up before anything is imported that takes seconds."""
+    code = """
+        import sys
+        from bench.errors import UsageError
+        from bench.runs.request import check_names
+        check_names(["xor_ctr+noise:sigma=1"], ["unet:width=3"], "photos:size=32")
+        for words in (["xor_crt"], ["mean"]), (["ct:angels=3"], ["mean"]), (["ct"], ["unet:widht=3"]):
+            try:
+                check_names(*words, "photos")
+            except UsageError:
+                continue
+            raise AssertionError(words)
+        assert not {"torch", "pandas", "numpy"} & set(sys.modules)
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+
+
+@pytest.mark.parametrize("room_", [registry.operators, registry.models, registry.datasets, registry.metrics])
+def test_the_text_says_what_the_import_says(room_):
+    """Parameters read from a file's text are those of its constructor, in order, for all that ships."""
+    for name, entry in room_.entries().items():
+        read, real = entry.outline.parameters, inspect.signature(room_.load(name)).parameters
+        assert read is None or [p.name for p in read if p.name != "image_shape"] == [
+            key for key in real if key != "image_shape"
+        ], name
+        assert read is not None, name
+
+
 def test_a_function_as_a_model(tmp_path):
     """A plain function serves as a model, and not as an operator."""
     path = tmp_path / "mine.py"
@@ -303,7 +430,7 @@ def test_a_wrong_type(key, value):
 
 def test_all_problems_in_one_message():
     """Nobody has to repair a command line one word at a time."""
-    with pytest.raises(UsageError, match=r"'sise' \(did you mean size\?\).*flag=maybe.*'zzz'"):
+    with pytest.raises(UsageError, match=r"'sise' \(did you mean size\?\).*'zzz'.*flag=maybe"):
         check_parameters(thing, "thing", {"sise": "1", "flag": "maybe", "zzz": "1"})
 
 

@@ -17,7 +17,7 @@ def test_a_row_for_every_run_failed_ones_too(make, results):
     make(model="unet", psnr=20.0)
     make(model="mean", psnr=12.0)
     make(model="broken", status="failed", error="RuntimeError: out of memory")
-    frame = bench.leaderboard(results)
+    frame = bench.table(results)
     assert list(frame.columns) == list(COLUMNS)
     assert list(frame.method) == ["unet", "mean", "broken"]
     assert list(frame["rank"].fillna(0)) == [1, 0, 0]
@@ -29,7 +29,7 @@ def test_infinite_scores_survive_the_csv(make, results, tmp_path):
     """+inf and -inf are results: they must come back from the file as they went in."""
     make(model="inverse", psnr=[np.inf] * 10)
     make(model="diverged", psnr=[-np.inf] * 10)
-    frame = bench.leaderboard(results)
+    frame = bench.table(results)
     frame.to_csv(tmp_path / "t.csv", index=False)
     back = pd.read_csv(tmp_path / "t.csv")
     assert list(back.psnr) == [math.inf, -math.inf]
@@ -51,12 +51,12 @@ def test_calling_the_package_needs_no_torch():
 def test_no_results_folder_is_a_clear_answer(tmp_path):
     """A missing folder and a folder of something else are told apart."""
     with pytest.raises(UsageError, match="there is no folder"):
-        bench.leaderboard(tmp_path / "nothing")
+        bench.table(tmp_path / "nothing")
     with pytest.raises(UsageError, match="is no results folder"):
-        bench.leaderboard(tmp_path)
+        bench.table(tmp_path)
 
 
 def test_an_empty_results_folder_gives_an_empty_table(results):
     """Before the first run there is a table without rows, not an error."""
     (results / "runs").mkdir(parents=True)
-    assert bench.leaderboard(results).empty
+    assert bench.table(results).empty
