@@ -23,7 +23,8 @@ def replacing(path: Path) -> Iterator[Path]:
         OSError: it cannot be written; ``path`` is as it was.
     """
     target = path.resolve()
-    draft = target.with_name(f".{secrets.token_hex(8)}{target.suffix}")
+    # The stem is cut: names have an end.
+    draft = target.with_name(f".{target.stem[:32]}-{secrets.token_hex(8)}{target.suffix}")
     with draft.open("xb"):
         mode = (target if target.is_file() else draft).stat().st_mode & 0o777
     try:
@@ -69,7 +70,7 @@ def beside(folder: Path) -> Path:
 
 
 def put_in_place(draft: Path, target: Path) -> None:
-    """Rename a folder to ``target``; one already there is moved away first, then removed.
+    """Rename a folder to ``target``; one already there is moved to a name like the draft's, then removed.
 
     Raises:
         OSError: it cannot be renamed.
@@ -83,7 +84,7 @@ def put_in_place(draft: Path, target: Path) -> None:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise
-        moved.append(beside(target))
+        moved.append(draft.with_name(f"{draft.name}-old{len(moved)}"))
         # Another writer may have moved it away, or may come first again: then all is tried again.
         with suppress(FileNotFoundError):
             os.rename(target, moved[-1])

@@ -1,5 +1,6 @@
 """One run, from spec to record."""
 
+import gc
 import math
 import os
 import time
@@ -12,18 +13,18 @@ from typing import Any, get_args
 
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
+from torch import Tensor
 
-from bench import registry
+from bench import registry, tensors
 from bench.datasets import Splits
-from bench.errors import BenchError, CheckpointError, MismatchError, UsageError
+from bench.errors import BenchError, DivergedError, MismatchError, UsageError
 from bench.losses import own_losses
 from bench.metrics import mean_score
 from bench.models import Model, NetworkModel
 from bench.operators import Operator
 from bench.problem import Problem
 from bench.recipe import Recipe
-from bench.runs import provenance, timing
+from bench.runs import lease, provenance, timing
 from bench.runs.assembly import (
     build_model,
     certificate,
@@ -35,9 +36,9 @@ from bench.runs.assembly import (
 from bench.runs.evaluation import evaluate, save_samples
 from bench.runs.failure import failure
 from bench.runs.leakage import repeated_ivs
-from bench.runs.record import Budget, Data, Record, Role, runs_folder
+from bench.runs.record import Budget, Data, Failure, Provenance, Record, Role, runs_folder
 from bench.runs.request import specify
-from bench.runs.writing import clear, writing
+from bench.runs.writing import run_lease, tidy, writing
 from bench.spec import RunSpec
 from bench.training import History, Progress, Trainer
 
@@ -132,11 +133,14 @@ class Run:
 
     @cached_property
     def model(self) -> Model:
-        """The model, not yet fitted.
+        """The model, not yet fitted: :meth:`execute` fits one of its own, and lets it go.
 
         Raises:
             MismatchError: model and operator do not fit together.
         """
+        return self._built()
+
+    def _built(self) -> Model:
         model = build_model(self.spec.model, self.spec.seed)
         if reason := model.fits(self.problem.operator):
             raise MismatchError(
@@ -152,7 +156,7 @@ class Run:
             UsageError: the spec cannot work as it stands.
         """
         try:
-            self.model  # noqa: B018 - building the model checks that it fits the operator
+            self._built()  # which checks that it fits the operator
         except UsageError:
             raise
         except Exception:
@@ -188,77 +192,136 @@ class Run:
         return record if record.status == "ok" else None
 
     def execute(
-        self, results: Path, force: bool = False, report: Callable[[Progress], None] = lambda progress: None
+        self,
+        results: Path,
+        force: bool = False,
+        report: Callable[[Progress], None] = lambda progress: None,
+        wait: bool = True,
     ) -> Record:
-        """Fit, reconstruct the test images, score, time, and write the record.
+        """Fit, score and publish: reconstruct the test images, score, time, and write the record.
 
         A model or operator that raises gives a record of status ``failed``, which does not take the
-        place of a successful one.
+        place of a successful one. What was trained stays in the run's checkpoint until the record is in
+        place: whatever fails after the last epoch is repeated without training again.
+
+        Args:
+            results: folder of the records.
+            force: run again what has a record.
+            report: called after every training step.
+            wait: whether to wait for another process that works on the same run.
 
         Raises:
-            UsageError: the spec cannot work as it stands; nothing is recorded.
+            UsageError: the spec cannot work as it stands, or results cannot be written; nothing is recorded.
+            BusyError: another process works on the same run, and ``wait`` is off.
         """
         if not force and (record := self.recorded(results)):
             return record
         self.buildable()
+        while True:
+            try:
+                with lease.held(run_lease(results, self.fingerprint)):
+                    # Whoever held the lease may have made the record meanwhile.
+                    if not force and (record := self.recorded(results)):
+                        return record
+                    tidy(results)
+                    return self._perform(results, force, report)
+            except lease.BusyError as busy:
+                if not wait:
+                    raise
+                report(Progress(stage=str(busy)))
+                time.sleep(lease.LOOK)
+
+    def _perform(self, results: Path, force: bool, report: Callable[[Progress], None]) -> Record:
+        """The run itself, under its lease."""
         checkpoint = results / "checkpoints" / f"{self.fingerprint}.safetensors"
+        for draft in checkpoint.parent.glob(f".{self.fingerprint}-*"):
+            draft.unlink(missing_ok=True)
         if force:
             checkpoint.unlink(missing_ok=True)
-        keep = False
-        with writing(results, self.fingerprint) as folder:
-            try:
-                with deterministic(self.device):
-                    record = self._complete(folder, checkpoint, report)
-            except Exception as error:
-                record = self._draft(status="failed", error=failure(error))
-                keep = isinstance(error, CheckpointError)
-                clear(folder)
-            if record.status == "failed" and self.recorded(results):
-                kept = f"{record.reason} (its earlier record is kept)"
-                record = replace(record, error=record.error and replace(record.error, message=kept))
-            else:
-                record = record.write(folder)
-        if not keep:
-            checkpoint.unlink(missing_ok=True)
-        return replace(record, folder=runs_folder(results) / self.fingerprint)
+        origin = provenance.collect(self.device)
+        try:
+            with deterministic(self.device):
+                fitted = self._fit(checkpoint, report)
+                scored = self._score(fitted, report)
+                record = self._publish(results, fitted, scored, origin)
+        except Exception as error:
+            if isinstance(error, DivergedError):
+                checkpoint.unlink(missing_ok=True)
+            return self._publish_failure(results, failure(error), origin)
+        checkpoint.unlink(missing_ok=True)
+        return record
 
-    def _complete(self, folder: Path, checkpoint: Path, report: Callable[[Progress], None]) -> Record:
-        model, device, started = self.model, self.device, time.perf_counter()
+    def _fit(self, checkpoint: Path, report: Callable[[Progress], None]) -> "Fitted":
+        """A new model, fitted: gone on with where its checkpoint left it."""
+        # What earlier runs of this process held must not count in this one's peak memory.
+        gc.collect()
+        timing.reset_peak_memory(self.device)
+        model, trainer = self._built(), Trainer(self.spec.recipe or Recipe(), report, checkpoint)
+        trainer.fingerprint = self.fingerprint
         if isinstance(model, NetworkModel):
-            recipe = self.spec.recipe or Recipe()
-            model.trainer = Trainer(recipe, report, checkpoint, self.fingerprint)
-        timing.reset_peak_memory(device)
+            model.trainer = trainer
         torch.manual_seed(self.spec.seed)
         report(Progress(stage="fitting"))
-        history: History = model.fit(self.problem.training(self.spec.seed)) or []
-        trained = sum(e.seconds for e in history) or time.perf_counter() - started
-        scores, digest, samples = evaluate(model, self.problem, report)
+        history = model.fit(self.problem.training(self.spec.seed)) or []
+        return Fitted(model, history, sum(e.seconds for e in history) or trainer.seconds, trainer)
+
+    def _score(self, fitted: "Fitted", report: Callable[[Progress], None]) -> "Scored":
+        """Scores of the test images, and how fast they are reconstructed."""
+        scores, digest, samples = evaluate(fitted.model, self.problem, report)
         y = next(self.problem.test_batches()).y
+        history = fitted.history
         timings = {
-            "train_seconds": trained,
+            "train_seconds": fitted.seconds,
             **timing.training([e.images for e in history], [e.seconds for e in history]),
-            **timing.inference(model.reconstruct, y),
-            "peak_memory_mb": timing.peak_memory_mb(device),
-            "total_seconds": time.perf_counter() - started,
+            **timing.inference(fitted.model.reconstruct, y),
+            "peak_memory_mb": timing.peak_memory_mb(self.device),
+            "total_seconds": fitted.trainer.seconds,
         }
-        scores.to_parquet(folder / "scores.parquet")
-        pd.DataFrame([vars(epoch) for epoch in history]).to_parquet(folder / "history.parquet")
-        save_file({k: v.cpu().contiguous() for k, v in model.state().items()}, folder / "model.safetensors")
-        save_samples(samples, scores, f"{self.spec.operator_label}, {self.spec.model.label}", folder)
-        values = scores.drop(columns="group")
+        return Scored(scores, digest, samples, timings)
+
+    def _publish(self, results: Path, fitted: "Fitted", scored: "Scored", origin: Provenance) -> Record:
+        """Write the record with all that goes with it, and put it in place."""
+        title = f"{self.spec.operator_label}, {self.spec.model.label}"
+        record = self._complete(fitted, scored, origin)
+        with writing(results, self.fingerprint) as folder:
+            scored.scores.to_parquet(folder / "scores.parquet")
+            pd.DataFrame([vars(epoch) for epoch in fitted.history]).to_parquet(folder / "history.parquet")
+            tensors.save(folder / "model.safetensors", fitted.model.state())
+            save_samples(scored.samples, scored.scores, title, folder)
+            record = record.write(folder)
+        return replace(record, folder=runs_folder(results) / self.fingerprint)
+
+    def _publish_failure(self, results: Path, error: Failure, origin: Provenance) -> Record:
+        """Write a record that says why there is no other; an earlier one that says more is kept."""
+        place = runs_folder(results) / self.fingerprint
+        if self.recorded(results):
+            error = replace(error, message=f"{error.message} (its earlier record is kept)")
+            return self._draft(origin, status="failed", error=error, folder=place)
+        record = self._draft(origin, status="failed", error=error)
+        try:
+            with writing(results, self.fingerprint) as folder:
+                return replace(record.write(folder), folder=place)
+        except BenchError:
+            # The disk may be too full for this as well: what failed is told all the same.
+            return record
+
+    def _complete(self, fitted: "Fitted", scored: "Scored", origin: Provenance) -> Record:
+        """The record of a run that came to its end."""
+        values = scored.scores.drop(columns="group")
         record = self._draft(
+            origin,
             scores={name: mean_score(values[name]) for name in values},
             exact=int((values["psnr"] == math.inf).sum()),
             failed=int((values["psnr"] == -math.inf).sum()),
-            timings=timings,
-            budget=Budget(epochs=len(history), seconds=trained),
-            parameters=model.parameters(),
+            timings=scored.timings,
+            budget=Budget(epochs=len(fitted.history), seconds=fitted.seconds),
+            parameters=fitted.model.parameters(),
         )
         found = certificate(self.spec.operator, self.spec.dataset, self.spec.problem_seed)
         data = replace(
             record.data,
-            test_digest=digest,
-            groups=scores["group"].nunique(),
+            test_digest=scored.digest,
+            groups=scored.scores["group"].nunique(),
             repeated_ivs=repeated_ivs(self.problem),
             certificate=found.get("certificate", {}),
         )
@@ -269,14 +332,14 @@ class Run:
 
         Raises:
             RuntimeError: the state belongs to another model.
+            ValueError: the file is damaged.
         """
         if isinstance(self.model, NetworkModel):
             self.model.trainer = Trainer(self.spec.recipe or Recipe())
-        self.model.restore(
-            self.problem.training(self.spec.seed), load_file(weights, device=str(self.problem.device))
-        )
+        state, _ = tensors.load(weights)
+        self.model.restore(self.problem.training(self.spec.seed), state)
 
-    def _draft(self, **content: Any) -> Record:
+    def _draft(self, origin: Provenance, **content: Any) -> Record:
         """A record with all that is known before the run."""
         images, digest = load_images(self.spec.dataset)
         failed = content.get("status") == "failed"
@@ -297,15 +360,49 @@ class Run:
                 duplicates=duplicates_in(self.spec.dataset),
             ),
             sources=self.sources,
-            provenance=provenance.collect(self.device),
+            provenance=origin,
             **content,
         )
 
     def _role(self, operator: Operator | None) -> Role:
         """What the run is for; without an operator, what its model's class says."""
-        role = self.model.role_in(operator) if operator else None
+        role = self._built().role_in(operator) if operator else None
         said = role or getattr(registry.models.load(self.spec.model.name), "role", "model")
         return next((known for known in get_args(Role) if known == said), "model")
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model after training.
+
+    Attributes:
+        model: fitted.
+        history: of its training.
+        seconds: time of the training steps, or of ``fit`` where there are none.
+        trainer: whose clock the run goes by.
+    """
+
+    model: Model
+    history: History
+    seconds: float
+    trainer: Trainer
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a fitted model achieves on the test split.
+
+    Attributes:
+        scores: one row per scoring unit.
+        digest: SHA-256 of the test measurements.
+        samples: the first images, as tensors.
+        timings: as the record has them.
+    """
+
+    scores: pd.DataFrame
+    digest: str
+    samples: dict[str, Tensor]
+    timings: dict[str, float]
 
 
 @contextmanager

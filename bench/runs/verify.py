@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from bench.errors import BenchError, UsageError, reason
@@ -82,7 +81,7 @@ def restored(record: Record) -> Run:
         raise UsageError(f"run {record.fingerprint} cannot be made again: {why}")
     try:
         run.restore(weights)
-    except (SafetensorError, OSError, RuntimeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, AttributeError) as error:
         raise UsageError(
             f"the weights of run {record.fingerprint} do not fit its model: {reason(error)}"
         ) from error
