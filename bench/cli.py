@@ -116,7 +116,7 @@ def run(
             file or suite or "", {"dataset": dataset, "seeds": trainings, **asked}, results, force, jobs
         )
         return
-    if not operator or not model:
+    if not model or not (operator or dataset):
         raise UsageError(
             "give --operator and --model (bench list shows them), as in "
             "bench run --operator xor_ctr --model unet; or --suite"
@@ -128,7 +128,7 @@ def run(
 
     given = {k: v for k, v in asked.items() if v is not None} | {"seeds": trainings or [0]}
     pairs = {
-        "operators": operator,
+        "operators": operator or [""],  # the dataset's own
         "models": model,
         "dataset": dataset or "photos",
         "seeds": trainings or [0],

@@ -146,8 +146,8 @@ def chain_text(chain: Sequence[Component]) -> str:
 
 
 def chain_label(chain: Sequence[Component]) -> str:
-    """A chain as tables show it."""
-    return "+".join(part.label for part in chain)
+    """A chain as tables show it; the dataset's own operator, which has no name, as ``recorded``."""
+    return "+".join(part.label for part in chain) or "recorded"
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class RunSpec:
     """One run: a chain of operators, a model, a dataset, two seeds and, if the model is trained, a recipe.
 
     Attributes:
-        operator: the chain, left to right.
+        operator: the chain, left to right; empty: the dataset's own.
         model: the model.
         dataset: the dataset.
         seed: the training seed: initialisation, batch order, training noise.
@@ -195,7 +195,7 @@ class RunSpec:
         """The command line that makes this run again."""
         texts = {"operator": chain_text(self.operator), "model": str(self.model)}
         texts |= {"dataset": str(self.dataset), "protocol": self.protocol}
-        words = ["bench run", *(f"--{name} {shlex.quote(text)}" for name, text in texts.items())]
+        words = ["bench run", *(f"--{name} {shlex.quote(text)}" for name, text in texts.items() if text)]
         words += [f"--metric {shlex.quote(str(metric))}" for metric in self.metrics]
         words += [f"--seed {self.seed}", f"--problem-seed {self.problem_seed}", f"--device {self.device}"]
         if self.recipe:

@@ -49,7 +49,8 @@ def load_problem(
     def build(image_shape: tuple[int, ...]) -> Operator:
         return build_operator(operator, image_shape, problem_seed)
 
-    return Problem(build(images.image_shape), images, problem_seed, torch.device(device), build)
+    built = build(images.image_shape) if operator else None
+    return Problem(built, images, problem_seed, torch.device(device), build)
 
 
 def problem_of(operator: str, dataset: str, seed: int) -> tuple[Problem, str]:

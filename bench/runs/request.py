@@ -46,18 +46,25 @@ def specify(
 ) -> RunSpec:
     """The spec of a run from its text forms, checked against signatures before anything is loaded.
 
-    Recipe values come from the preset, then (``quick`` only) from the model itself, then from ``changes``.
+    Without an operator, ``""``, the dataset brings its own. Recipe values come from the preset, then
+    (``quick`` only) from the model itself, then from ``changes``.
 
     Raises:
         UsageError: an unknown name, preset, parameter or device, or a value of the wrong type.
     """
     given = find_preset(preset)
     component = Component.parse(model).checked(registry.models, given.parameters)
-    chain = parse_chain(operator)
+    images = specified_dataset(dataset, preset)
+    if not operator and not registry.datasets.load(images.name).brings_operator:
+        raise UsageError(
+            f"{images.label} brings no operator of its own; give --operator (bench list operators shows them)"
+        )
     return RunSpec(
-        operator=tuple(part.checked(registry.operators) for part in chain),
+        operator=tuple(
+            part.checked(registry.operators) for part in (parse_chain(operator) if operator else ())
+        ),
         model=component,
-        dataset=specified_dataset(dataset, preset),
+        dataset=images,
         seed=seed,
         problem_seed=problem_seed,
         protocol=protocol,

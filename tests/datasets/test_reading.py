@@ -113,14 +113,13 @@ def test_training_takes_windows_of_images_that_differ():
     """Each is a window of its image, elsewhere in another epoch, and all places occur, the last one too."""
     splits = Splits(ramps(*[(8, 6), (6, 9)] * 40), ramps((7, 7)), ramps((8, 6), (6, 9)), crop=(5, 6))
     training = Problem(Scaled((1, 5, 6)), splits).training()
+    window = (16 * torch.arange(5)[:, None] + torch.arange(6)).expand(16, 1, 5, 6)
     places = []
     for epoch in (1, 2):
         for y, x, _ in training.training_batches(16, epoch, shuffle=False):
             levels = (255 * x).round().long()
             corner = levels[:, :1, :1, :1]
-            assert torch.equal(
-                levels - corner, (16 * torch.arange(5)[:, None] + torch.arange(6)).expand(16, 1, 5, 6)
-            )
+            assert torch.equal(levels - corner, window)
             assert torch.equal(y, x)
             places += corner.flatten().tolist()
     assert places[:80] != places[80:]
