@@ -53,3 +53,17 @@ def share(value: float | None) -> str:
         return "> 999 %"
     # "+ 0.0" makes of -0.0 a plain 0.
     return f"{round(100 * max(value, -9.99)) + 0.0:.0f} %".replace("-", "−")
+
+
+def printable(text: str, lines: bool = False) -> str:
+    r"""Text that only shows itself: control characters, directions and surrogates become escapes (``\x1b``).
+
+    What moves a terminal's cursor, colours it or turns lines around does not reach it. ``lines``
+    keeps line breaks.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or (lines and c == "\n") else c.encode("unicode_escape").decode("ascii")
+        for c in text
+    )

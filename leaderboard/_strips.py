@@ -6,13 +6,16 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
+from bench.errors import BenchError
 from bench.leaderboard.loading import scores
 from bench.leaderboard.samples import picture
+from bench.runs.reading import tensors
 from bench.runs.record import Record
 from bench.text import decibel
+
+#: What sample images are of, and how many of a run are shown at most.
+KINDS, MOST_SAMPLES = ("measurement", "reconstruction", "truth"), 64
 
 
 @dataclass(frozen=True)
@@ -41,14 +44,25 @@ class Strip:
 
 def samples(record: Record) -> dict[str, np.ndarray[Any, Any]]:
     """The sample images of a run by kind, ready to be shown; empty if there are none to be read."""
+    found = sample_tensors(record)
+    return {kind: picture(found[kind]) for kind in KINDS} if found else {}
+
+
+def sample_tensors(record: Record) -> dict[str, np.ndarray[Any, Any]]:
+    """The sample images of a run by kind, ``(N, C, H, W)`` uint8; empty if there are none to be read."""
     path = record.folder / "samples.safetensors" if record.folder else None
-    if path is None or not path.is_file():
+    if path is None or not path.exists():
         return {}
     try:
-        found = load_file(path)
-        return {k: picture(found[k]) for k in ("measurement", "reconstruction", "truth")}
-    except (OSError, SafetensorError, KeyError, ValueError, IndexError):
+        found = tensors(path)
+    except BenchError:
         return {}
+    shown = {kind: found[kind] for kind in KINDS if kind in found and _shows_something(found[kind])}
+    return shown if len(shown) == 3 and len({len(stack) for stack in shown.values()}) == 1 else {}
+
+
+def _shows_something(stack: np.ndarray[Any, Any]) -> bool:
+    return stack.dtype == np.uint8 and stack.ndim == 4 and stack.size > 0 and len(stack) <= MOST_SAMPLES
 
 
 def write(images: np.ndarray[Any, Any], folder: Path, name: str, captions: tuple[str, ...] = ()) -> Strip:

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from bench.errors import BenchError, UsageError
+from bench.errors import UsageError
 from bench.files import replacing
 from bench.leaderboard import statistics
 from bench.leaderboard._strips import samples
 from bench.leaderboard.groups import Entry, Group
 from bench.leaderboard.samples import stacked
-from bench.runs.record import Record
 from bench.text import decibel, interval, number
 
 #: Images that are named and shown: those where the two differ most.
@@ -83,44 +82,28 @@ def text(duel: Duel) -> str:
 
 
 def picture(duel: Duel) -> Figure:
-    """Measurement, both reconstructions and truth of the images where the two differ most.
+    """Measurement, both reconstructions and truth of the stored samples, where the two differ most first.
 
-    The images are made again from the stored weights; where that cannot be done, those of the
-    stored samples that differ most are shown instead.
+    Raises:
+        UsageError: the samples of one of them cannot be read.
     """
-    images: Sequence[int]
-    try:
-        images, stacks, among = duel.most, _made_again(duel), ""
-    except BenchError:
-        images, stacks = _stored(duel)
-        among = f", of the first {len(images)} images"
+    images, stacks = _stored(duel)
     names = {"first": duel.first.label, "second": duel.second.label}
     order = ("measurement", "first", "second", "truth")
     rows = {names.get(k, k): stacks[k].transpose(0, 3, 1, 2) for k in order}
     captions = {names[k]: [decibel(duel.scores[row, i]) for i in images] for row, k in enumerate(names)}
     captions["truth"] = [f"image {i}" for i in images]
-    return stacked(rows, captions, f"{duel.group.title}: where they differ most{among}")
-
-
-def _made_again(duel: Duel) -> dict[str, Any]:
-    from bench.runs.verify import reconstructions
-
-    seed = min(set(duel.first.seeds) & set(duel.second.seeds))
-    first, second = (_of_seed(e, seed) for e in (duel.first, duel.second))
-    made, other = (reconstructions(record, duel.most) for record in (first, second))
-    return {**made, "first": made["reconstruction"], "second": other["reconstruction"]}
-
-
-def _of_seed(entry: Entry, seed: int) -> Record:
-    return entry.records[entry.seeds.index(seed)]
+    among = f"the first {len(images)} images, where they differ most first"
+    return stacked(rows, captions, f"{duel.group.title}: {among}")
 
 
 def _stored(duel: Duel) -> tuple[Sequence[int], dict[str, Any]]:
-    first, second = samples(duel.first.first), samples(duel.second.first)
+    seed = min(set(duel.first.seeds) & set(duel.second.seeds))
+    first, second = (samples(e.records[e.seeds.index(seed)]) for e in (duel.first, duel.second))
     if not first or not second:
-        raise BenchError("there is nothing to show: neither weights nor samples of both can be read")
-    gap = np.abs(statistics.differences(*duel.scores[:, : len(first["truth"])]))
-    order = np.argsort(-gap, kind="stable")
+        raise UsageError("there is nothing to show: the stored samples of both cannot be read")
+    count = min(len(first["truth"]), len(second["truth"]), duel.scores.shape[1])
+    order = np.argsort(-np.abs(statistics.differences(*duel.scores[:, :count])), kind="stable")
     stacks = {k: first[k][order] for k in ("measurement", "truth")}
     made = {"first": first["reconstruction"][order], "second": second["reconstruction"][order]}
     return [int(i) for i in order], stacks | made

@@ -3,6 +3,9 @@
 import math
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from bench.errors import UsageError
 from bench.files import replace, replacing
@@ -11,6 +14,9 @@ from bench.leaderboard.markdown import markdown
 from bench.leaderboard.ranking import Ranking, Standing
 from bench.leaderboard.table import Board
 from bench.text import count
+
+#: What a spreadsheet's formula begins with (OWASP, CSV injection), full-width forms included.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def write(board: Board, results: Path) -> list[Path]:
@@ -35,10 +41,19 @@ def text(board: Board, form: str) -> str:
         UsageError: another form was asked for.
     """
     if form == "csv":
-        return str(board.frame.to_csv(index=False))
+        return _csv(board.frame)
     if form in ("markdown", "latex"):
         return {"markdown": markdown, "latex": latex}[form](board.rankings)
     raise UsageError(f"unknown format {form!r}; choose table, csv, markdown or latex")
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    """The table as CSV; a text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    return str(frame.map(_inert).to_csv(index=False))
+
+
+def _inert(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def latex(rankings: Iterable[Ranking]) -> str:

@@ -167,7 +167,7 @@ def _same_measurements(records: Sequence[Record]) -> list[list[Record]]:
     """
     batches: dict[Hashable, list[Record]] = defaultdict(list)
     for record in records:
-        batches[record.data.digest, record.provenance.metrics].append(record)
+        batches[record.data.digest, record.data.test, record.provenance.metrics].append(record)
     found = []
     for batch in batches.values():
         by_digest: dict[Hashable, list[Record]] = defaultdict(list)

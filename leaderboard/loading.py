@@ -1,8 +1,8 @@
 """Reading a results folder for the leaderboard: what cannot be trusted is left out and named."""
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from bench.errors import BenchError, UsageError
 from bench.leaderboard.statistics import Array
 from bench.metrics import mean_score
+from bench.runs.reading import MOST_JSON, columns, json_of, opened
 from bench.runs.record import OutdatedError, Record, runs_folder
+from bench.text import printable
 
-SCORES = ("psnr", "ssim")
+#: Metrics that every record has, and columns of a history that are read.
+SCORES, HISTORY = ("psnr", "ssim"), ("epoch", "loss", "validation_psnr", "lr", "seconds", "images")
+#: Folders that a summary names, and characters of a line on one of them.
+NAMED, LONGEST_LINE = 5, 300
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,19 @@ class Loaded:
     outdated: tuple[str, ...] = ()
 
     def summary(self) -> str:
-        """One line that names what was left out and why; empty if nothing was."""
+        """One line that names what was left out and why, however much it is; empty if nothing was."""
         parts = []
         if self.outdated:
             parts.append(f"{_records(len(self.outdated))} of an earlier schema: run again")
         if self.skipped:
-            parts.append(f"skipped {_records(len(self.skipped))}: {'; '.join(self.skipped)}")
+            more = len(self.skipped) - NAMED
+            named = [*self.skipped[:NAMED], *([f"and {more:,} more"] if more > 0 else [])]
+            parts.append(f"skipped {_records(len(self.skipped))}: {'; '.join(named)}")
         return "; ".join(parts)
+
+
+def _records(count: int) -> str:
+    return f"{count:,} record{'s' * (count > 1)}"
 
 
 def load(results: Path) -> Loaded:
@@ -73,32 +82,35 @@ def load(results: Path) -> Loaded:
         raise UsageError(f"{results} is no results folder: it has no folder called runs")
     folders = sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != ".")
     records, skipped, outdated = [], [], []
-    for folder in folders:
+    for run in folders:
         try:
-            records.append(read_checked(folder))
+            records.append(read_checked(run))
         except OutdatedError:
-            outdated.append(folder.name)
+            outdated.append(printable(run.name))
         except BenchError as error:
-            where = f"{folder / 'record.json'}: "
-            skipped.append(f"{folder.name} ({str(error).removeprefix(where)})")
+            skipped.append(printable(f"{run.name} ({error})")[:LONGEST_LINE])
     return Loaded(tuple(records), tuple(skipped), _certificates(results / "operators"), tuple(outdated))
-
-
-def _records(count: int) -> str:
-    return f"{count} record{'s' * (count > 1)}"
 
 
 def _certificates(folder: Path) -> dict[str, Certificate]:
     """Certificates by operator; what cannot be read is no certificate."""
     found = {}
     for path in sorted(folder.glob("*/certificate.json")):
-        try:
-            facts = dict(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            continue
-        picture = path.with_name("picture.png")
-        found[str(facts.pop("operator", ""))] = Certificate(facts, picture if picture.is_file() else None)
+        with suppress(BenchError):
+            if path.parent.is_symlink() or not isinstance(facts := json_of(path), dict):
+                continue
+            picture = path.with_name("picture.png")
+            found[str(facts.pop("operator", ""))] = Certificate(facts, picture if _is_png(picture) else None)
     return found
+
+
+def _is_png(path: Path) -> bool:
+    """Whether a path is a file of its own, no link, that begins as a PNG of some megabytes at most does."""
+    try:
+        with opened(path, MOST_JSON * 16) as file:
+            return file.read(8) == b"\x89PNG\r\n\x1a\n"
+    except (BenchError, OSError):
+        return False
 
 
 def read_checked(folder: Path) -> Record:
@@ -107,11 +119,13 @@ def read_checked(folder: Path) -> Record:
     Raises:
         BenchError: a part is missing, unreadable, of the wrong type, or contradicts another part.
     """
+    if folder.is_symlink():
+        raise BenchError("is a link, which is not followed")
     record = Record.read(folder)
     if record.fingerprint != folder.name:
         raise BenchError(f"holds run {record.fingerprint}: a copy under another name")
     if record.status == "ok":
-        record.__dict__[_CACHE] = _columns(record, folder / "scores.parquet")
+        _keep_scores(record, folder / "scores.parquet")
     return record
 
 
@@ -144,35 +158,24 @@ def history(record: Record) -> pd.DataFrame:
 
 
 def _history(path: Path | None) -> pd.DataFrame:
-    if path is None or not path.is_file():
+    if path is None or not path.exists():
         return pd.DataFrame()
     try:
-        table = _table(path)
-        found = pd.DataFrame({name: table.column(name).to_numpy() for name in table.column_names})
-    except (pa.ArrowException, OSError, ValueError):
+        found = pd.DataFrame(columns(path, HISTORY))
+    except BenchError:
         return pd.DataFrame()
-    return found if {"epoch", "validation_psnr"} <= set(found) else pd.DataFrame()
+    finite = np.isfinite(found["epoch"]) & found["epoch"].between(1, 1e9)
+    return found[finite].reset_index(drop=True)
 
 
-def _columns(record: Record, path: Path) -> dict[str, Array]:
+def _keep_scores(record: Record, path: Path) -> None:
+    """Read and check the scores of each unit, and keep them with the record."""
     if missing := [name for name in SCORES if name not in record.scores]:
         raise BenchError(f"record.json has no {' and no '.join(missing)}")
-    if not path.is_file():
-        raise BenchError("scores.parquet is missing")
-    try:
-        table = _table(path, [*record.scores, "group"])
-        columns = {name: table.column(name).to_numpy().astype(float, copy=False) for name in record.scores}
-        record.__dict__[_GROUPS] = table.column("group").to_numpy()
-    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        raise BenchError(f"scores.parquet cannot be read ({error})") from error
-    _check_scores(record, columns)
-    return columns
-
-
-def _table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """A small Parquet file, read whole: threads and file systems cost more than they bring."""
-    with pq.ParquetFile(pa.BufferReader(path.read_bytes())) as file:
-        return file.read(columns=columns, use_threads=False)
+    found = columns(path, record.scores, "group")
+    record.__dict__[_GROUPS] = found.pop("group")
+    record.__dict__[_CACHE] = found
+    _check_scores(record, found)
 
 
 def _check_scores(record: Record, columns: dict[str, Array]) -> None:

@@ -10,7 +10,10 @@ from bench.leaderboard.groups import Group
 from bench.leaderboard.ranking import NO_BETTER
 from bench.leaderboard.table import Board
 from bench.runs.record import Record
-from bench.text import count, interval, number
+from bench.text import count, interval, number, printable
+
+#: Files of a record that are named.
+MOST_FILES = 50
 
 
 def text(board: Board, record: Record) -> str:
@@ -25,19 +28,29 @@ def text(board: Board, record: Record) -> str:
             "device": record.spec.device,
             "status": record.status,
             "error": record.reason or None,
+            "at": record.error.place if record.error else None,
         },
         "Scores": _scores(board, record),
+        "Budget": asdict(record.budget),
+        "Used": {"by the method": ", ".join(record.uses)} if record.uses else {},
         "Recipe": vars(record.spec.recipe) if record.spec.recipe else {},
         "Timing": record.timings,
         "Data": asdict(record.data),
         "Settled by the operator": record.settings,
         "Provenance": asdict(record.provenance),
-        "Files": {p.name: f"{p.stat().st_size:,} bytes" for p in sorted(record.folder.iterdir())}
-        if record.folder
-        else {},
+        "Files": _files(record),
     }
     lines = [line for title, values in sections.items() if values for line in _section(title, values)]
-    return "\n".join([*lines, "Make it again", f"  {record.spec.command()}"])
+    if record.error and record.error.traceback:
+        lines += ["Traceback of your own code", *record.error.traceback.splitlines(), ""]
+    return "\n".join(map(printable, [*lines, "Make it again", f"  {record.spec.command()}"]))
+
+
+def _files(record: Record) -> dict[str, str]:
+    if record.folder is None:
+        return {}
+    there = sorted(record.folder.iterdir())[:MOST_FILES]
+    return {p.name[:100]: "a link" if p.is_symlink() else f"{p.stat().st_size:,} bytes" for p in there}
 
 
 def _section(title: str, values: dict[str, Any]) -> Iterator[str]:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from safetensors.numpy import load_file
 
 from bench.errors import UsageError
 from bench.files import replace, replacing
+from bench.leaderboard._strips import sample_tensors
 from bench.leaderboard.samples import stacked
 from bench.runs.record import Record
 from bench.spec import Component
@@ -106,7 +106,7 @@ def markdown(frame: pd.DataFrame) -> str:
 
 
 def figure(layout: "FigureLayout", records: Sequence[Record]) -> Figure | None:
-    """Measurement, each model's reconstruction and the truth; None if a run is missing."""
+    """Measurement, each model's reconstruction and the truth; None if a run, or its samples, are missing."""
     found = [(model, _matching(records, layout.operator, model)) for model in layout.models]
     if not all(matches for _, matches in found):
         return None
@@ -114,8 +114,9 @@ def figure(layout: "FigureLayout", records: Sequence[Record]) -> Figure | None:
     captions: dict[str, list[str]] = {}
     for model, matches in found:
         record = matches[0]
-        assert record.folder is not None
-        samples = load_file(record.folder / "samples.safetensors")
+        samples = sample_tensors(record)
+        if not samples:
+            return None
         rows.setdefault("measurement", samples["measurement"])
         rows[model] = samples["reconstruction"]
         captions[model] = [decibel(value) for value in record.per_unit["psnr"]]

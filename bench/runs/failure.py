@@ -24,7 +24,7 @@ def failure(error: Exception) -> Failure:
     last = next(reversed(theirs or ours), None)
     text = "".join(traceback.format_list(kept) + traceback.format_exception_only(error)) if kept else ""
     return Failure(
-        message=_sound(reason(error))[:LONGEST_MESSAGE],
+        message=_sound(" ".join(reason(error).split()))[:LONGEST_MESSAGE],
         kind=type(error).__name__[:100],
         place=_sound(f"{last.filename}, line {last.lineno}")[-1000:] if last else "",
         traceback=_sound(text)[-LONGEST_TRACEBACK:],

@@ -9,7 +9,6 @@
 Reading needs no torch. JSON is strict: infinite numbers are the strings "Infinity", "-Infinity".
 """
 
-import hashlib
 import json
 import math
 from dataclasses import asdict, field, fields, replace
@@ -23,18 +22,27 @@ from pydantic.dataclasses import dataclass
 
 from bench.errors import BenchError, UsageError
 from bench.parameters import UNKNOWN_REFUSED
+from bench.runs.reading import columns, json_of, sha256
 from bench.spec import NUMBERS, RunSpec
 
 SCHEMA = 2
+#: Characters of a spec: every page and table repeats its names.
+LONGEST_SPEC = 10_000
 
 
 class OutdatedError(BenchError):
     """A record of an earlier schema: what it holds means something else now; the run is made again."""
 
 
+def _bounded(spec: RunSpec) -> RunSpec:
+    if len(json.dumps(spec.to_json(), default=str)) > LONGEST_SPEC:
+        raise ValueError(f"a spec has at most {LONGEST_SPEC} characters")
+    return spec
+
+
 def _score(value: float) -> float:
-    if math.isnan(value):
-        raise ValueError("a score is a number")
+    if math.isnan(value) or 1e12 < abs(value) < math.inf:
+        raise ValueError("a score is infinite or a number between -1e12 and 1e12")
     return value
 
 
@@ -194,7 +202,7 @@ class Record:
     """
 
     fingerprint: Annotated[str, StringConstraints(pattern=r"^[\w-]{1,64}$")]
-    spec: RunSpec
+    spec: Annotated[RunSpec, AfterValidator(_bounded)]
     status: Literal["ok", "failed"] = "ok"
     error: Failure | None = None
     role: Role = "model"
@@ -224,16 +232,14 @@ class Record:
         """Scores of each scoring unit: one column per metric, and ``group``, the text that independent
         images do not share.
         """
-        return self._frame("scores.parquet")
+        path = self.folder / "scores.parquet" if self.folder and self.scores else None
+        return pd.DataFrame(columns(path, self.scores, "group")) if path else pd.DataFrame()
 
     @cached_property
     def history(self) -> pd.DataFrame:
         """Training history: columns of :class:`bench.training.Epoch`; empty for untrained models."""
-        return self._frame("history.parquet")
-
-    def _frame(self, name: str) -> pd.DataFrame:
-        path = self.folder / name if self.folder else None
-        return pd.read_parquet(path) if path and path.is_file() else pd.DataFrame()
+        path = self.folder / "history.parquet" if self.folder else None
+        return pd.DataFrame(columns(path)) if path and path.exists() else pd.DataFrame()
 
     def to_json(self) -> str:
         """The text of ``record.json``."""
@@ -245,7 +251,7 @@ class Record:
     def write(self, folder: Path) -> "Record":
         """Write ``record.json`` with the SHA-256 of the run's other files, which lie there already."""
         names = sorted(p.name for p in folder.iterdir() if p.name != "record.json")
-        sealed = replace(self, files={name: _sha256(folder / name) for name in names}, folder=folder)
+        sealed = replace(self, files={name: sha256(folder / name) for name in names}, folder=folder)
         (folder / "record.json").write_text(sealed.to_json(), encoding="utf-8")
         return sealed
 
@@ -257,29 +263,26 @@ class Record:
             OutdatedError: the record is of an earlier schema.
             BenchError: the record is missing, truncated, of a later schema, or edited out of shape.
         """
-        path = folder / "record.json"
+        content = json_of(folder / "record.json")
+        schema = content.get("schema") if isinstance(content, dict) else None
+        if not isinstance(schema, int):
+            raise BenchError("record.json is not a run record (it names no schema)")
+        if schema > SCHEMA:
+            raise BenchError(f"record.json: schema {schema} is newer than this version's {SCHEMA}")
+        if schema < SCHEMA:
+            raise OutdatedError(f"record.json: schema {schema} is an earlier one: run it again")
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if content["schema"] > SCHEMA:
-                raise BenchError(f"{path}: schema {content['schema']} is newer than this version's {SCHEMA}")
-            if content["schema"] < SCHEMA:
-                raise OutdatedError(f"{path}: schema {content['schema']} is an earlier one: run it again")
             return replace(_checked().validate_python(content), folder=folder)
         except ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            raise BenchError(f"{path}: not a run record ({place}: {first['msg']})") from error
-        except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
-            raise BenchError(f"{path}: not a run record ({type(error).__name__}: {error})") from error
+            place = ".".join(map(str, first["loc"]))[:100]
+            raise BenchError(f"record.json is not a run record ({place}: {first['msg'][:200]})") from error
+        except (ValueError, TypeError, UsageError, RecursionError) as error:
+            raise BenchError(f"record.json is not a run record ({str(error)[:300]})") from error
 
 
 #: Parts of a record that are records themselves.
 _PARTS = (Failure, Budget, Data, Provenance)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @cache

@@ -33,7 +33,7 @@ def _scores(record, frame):
 
 
 CASES = {
-    "truncated record": (_truncate, "not a run record"),
+    "truncated record": (_truncate, "not JSON"),
     "truncated scores": (lambda r: _truncate(r, "scores.parquet"), "scores.parquet cannot be read"),
     "no record": (lambda r: (r.folder / "record.json").unlink(), "record"),
     "no scores": (lambda r: (r.folder / "scores.parquet").unlink(), "scores.parquet is missing"),
@@ -48,7 +48,7 @@ CASES = {
     "unknown role": (lambda r: _edit(r, role="winner"), "role"),
     "unknown status": (lambda r: _edit(r, status="great"), "status"),
     "fewer images": (lambda r: _scores(r, r.per_unit[:1]), "1 rows"),
-    "text for scores": (lambda r: _scores(r, r.per_unit.assign(psnr="a")), "cannot be read"),
+    "text for scores": (lambda r: _scores(r, r.per_unit.assign(psnr="a")), "column 'psnr' of"),
     "other columns": (lambda r: _scores(r, pd.DataFrame({"mse": [1.0]})), "scores.parquet"),
     "test count is text": (lambda r: _edit(r, data__test="many"), "data.test"),
     "not JSON objects": (lambda r: (r.folder / "record.json").write_text("[1, 2]"), "record"),

@@ -1,0 +1,193 @@
+"""Files from strangers: sizes before contents; no link is followed, no pipe waited for, nothing unpickled."""
+
+import hashlib
+import io
+import os
+import stat
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic_core import from_json
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from bench.errors import BenchError
+from bench.text import printable
+
+Array = npt.NDArray[Any]
+
+#: The largest record.json, table, picture and file of a record that are read, in bytes.
+MOST_JSON, MOST_TABLE, MOST_PICTURES, MOST_FILE = 2**20, 2**26, 2**26, 2**36
+#: The most rows and columns of a table, and bytes of a table once it is decompressed.
+MOST_ROWS, MOST_COLUMNS, MOST_DECOMPRESSED = 10**6, 64, 2**28
+#: The longest name of a column.
+LONGEST_NAME = 100
+
+
+def opened(path: Path, most: int) -> io.BufferedReader:
+    """A regular file of at most ``most`` bytes, opened: no link, no device, no pipe.
+
+    Raises:
+        BenchError: it is missing, something else than a file, or larger; the message begins with its name.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        if path.is_symlink():
+            raise BenchError(f"{path.name} is a link, which is not followed")
+        # Looked at before it is opened, as opening a device can have effects, and after, as it may change.
+        _check(path.name, path.stat(), most)
+        file = os.fdopen(os.open(path, flags), "rb")
+    except FileNotFoundError:
+        raise BenchError(f"{path.name} is missing") from None
+    except (OSError, ValueError) as error:
+        raise BenchError(f"{path.name} cannot be read ({error})") from error
+    try:
+        _check(path.name, os.fstat(file.fileno()), most)
+    except BenchError:
+        file.close()
+        raise
+    return file
+
+
+def _check(name: str, found: os.stat_result, most: int) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise BenchError(f"{name} is not a regular file")
+    if found.st_size > most:
+        raise BenchError(f"{name} has {found.st_size:,} bytes; at most {most:,} are read")
+
+
+def contents(path: Path, most: int) -> bytes:
+    """The bytes of a regular file; see :func:`opened`."""
+    with opened(path, most) as file:
+        try:
+            return file.read(most)
+        except OSError as error:
+            raise BenchError(f"{path.name} cannot be read ({error})") from error
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a regular file of at most 64 GiB; see :func:`opened`."""
+    with opened(path, MOST_FILE) as file:
+        try:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise BenchError(f"{path.name} cannot be read ({error})") from error
+
+
+def json_of(path: Path) -> Any:
+    """The content of a strict JSON file of at most 1 MiB; control characters in its texts become escapes.
+
+    Raises:
+        BenchError: it cannot be read, is no JSON, has lone surrogates, or is nested over 200 deep.
+    """
+    try:
+        return _printable(from_json(contents(path, MOST_JSON), allow_inf_nan=False, cache_strings=False))
+    except ValueError as error:
+        raise BenchError(f"{path.name} is not JSON ({error})") from error
+
+
+def _printable(value: Any, lines: bool = False) -> Any:
+    """All texts of a JSON value with escapes for control characters; tracebacks keep their lines."""
+    if isinstance(value, str):
+        return printable(value, lines)
+    if isinstance(value, dict):
+        return {printable(k): _printable(v, k == "traceback") for k, v in value.items()}
+    return [_printable(v) for v in value] if isinstance(value, list) else value
+
+
+def columns(path: Path, wanted: Collection[str] | None = None, text: str | None = None) -> dict[str, Array]:
+    """Columns of a Parquet file: numbers as float64, and at most one of texts.
+
+    Args:
+        path: of the file.
+        wanted: names of columns that must be there, of numbers; all are read if None.
+        text: name of a column of texts that must be there too.
+
+    Raises:
+        BenchError: it cannot be read, is too large, or a column is missing, twice there, or of another type.
+    """
+    try:
+        # Small files: threads and the file system's own caches cost more than they bring.
+        with pq.ParquetFile(
+            pa.BufferReader(contents(path, MOST_TABLE)), read_dictionary=[text] if text else None
+        ) as file:
+            names = _checked_names(path.name, file, wanted, text)
+            table = file.read(columns=names, use_threads=False)
+            return {
+                name: _texts(table.column(name)) if name == text else _numbers(table.column(name))
+                for name in names
+            }
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError) as error:
+        raise BenchError(f"{path.name} cannot be read ({str(error)[:200]})") from error
+
+
+def _checked_names(
+    name: str, file: pq.ParquetFile, wanted: Collection[str] | None, text: str | None
+) -> list[str]:
+    """Names of the columns to read, once the file's own words on its size and types are sound."""
+    about = file.metadata
+    if about.num_rows > MOST_ROWS or about.num_columns > MOST_COLUMNS:
+        raise BenchError(
+            f"{name} has {about.num_rows:,} rows and {about.num_columns:,} columns; "
+            f"at most {MOST_ROWS:,} and {MOST_COLUMNS} are read"
+        )
+    schema = file.schema_arrow
+    found = [n for n in schema.names if n != "__index_level_0__"] if wanted is None else [*wanted]
+    found += [text] if text and text not in found else []
+    for column in found:
+        if schema.names.count(column) != 1:
+            raise BenchError(f"{name} has the column {column[:LONGEST_NAME]!r} not once")
+        kind = schema.field(column).type
+        sound = _is_text(kind) if column == text else _is_number(kind)
+        if len(column) > LONGEST_NAME or not sound:
+            raise BenchError(f"{name} has a column {column[:LONGEST_NAME]!r} of {str(kind)[:LONGEST_NAME]}")
+    size = sum(
+        about.row_group(g).column(c).total_uncompressed_size
+        for g in range(about.num_row_groups)
+        for c in range(about.num_columns)
+    )
+    if size > MOST_DECOMPRESSED:
+        raise BenchError(f"{name} decompresses to {size:,} bytes; at most {MOST_DECOMPRESSED:,} are read")
+    return found
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(inner) or pa.types.is_large_string(inner))
+
+
+def _numbers(column: pa.ChunkedArray) -> Array:
+    numbers: Array = column.to_numpy().astype(np.float64, copy=False)
+    return numbers
+
+
+def _texts(column: pa.ChunkedArray) -> Array:
+    """Texts as objects; equal ones are one object, however long the column is."""
+    if column.null_count:
+        raise ValueError("a text is missing")
+    parts = []
+    for chunk in column.chunks:
+        known = [printable(text[: 10 * LONGEST_NAME]) for text in chunk.dictionary.to_pylist()]
+        parts.append(np.array([*known, None], object)[chunk.indices.to_numpy()])
+    return np.concatenate(parts) if parts else np.array([], object)
+
+
+def tensors(path: Path, most: int = MOST_PICTURES) -> dict[str, Array]:
+    """The arrays of a safetensors file.
+
+    Raises:
+        BenchError: it cannot be read or is too large.
+    """
+    try:
+        return load(contents(path, most))
+    except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
+        raise BenchError(f"{path.name} cannot be read ({str(error)[:200]})") from error
