@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 
 Results = Annotated[Path, typer.Option(help="Folder of the run records.")]
+RankBy = Annotated[str, typer.Option(help="Metric; -name for one of your own that is better lower.")]
 
 
 def main() -> None:
@@ -226,11 +227,20 @@ def leaderboard(
     readme: Annotated[
         Path | None, typer.Option(help="Write tables and figures into this Markdown file, between markers.")
     ] = None,
+    rank_by: RankBy = "psnr",
+    against: Annotated[
+        str | None, typer.Option(help="Compare all others with this one method, named beforehand.")
+    ] = None,
 ) -> None:
     """Rank all recorded runs, print the table, and write it with plots beside the runs.
 
+    A rank is an interval: what the tests leave possible. With --against, one method is compared with
+    each of the others, which needs fewer tests than all pairs.
+
     Examples:
       bench leaderboard
+
+      bench leaderboard --against unet --rank-by ssim
 
       bench leaderboard --format latex --operator xor_ctr
 
@@ -238,12 +248,13 @@ def leaderboard(
     """
     from bench.console.display import console, errors
     from bench.leaderboard import export
+    from bench.leaderboard.across import overall
     from bench.leaderboard.publish import publish
     from bench.leaderboard.readme import update
     from bench.leaderboard.table import board
-    from bench.leaderboard.terminal import tables
+    from bench.leaderboard.terminal import overall_table, tables
 
-    whole = board(results)
+    whole = board(results, rank_by, against)
     shown = whole.only(operator) if operator else whole
     if whole.loaded.skipped:
         errors.print(whole.loaded.summary(), style="yellow", markup=False, highlight=False, soft_wrap=True)
@@ -252,6 +263,8 @@ def leaderboard(
         return
     for table in tables(shown):
         console.print(table)
+    if shown is whole and (summary := overall(whole.rankings)):
+        console.print(overall_table(summary))
     if not whole.records:
         console.print(f"no runs in {results} yet; bench run records them", markup=False)
     for path in update(whole, results, readme) if readme else publish(whole, results):
@@ -265,8 +278,9 @@ def compare(
     operator: Annotated[str | None, typer.Option("--operator", "-o", help="As the table names it.")] = None,
     dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="As the table names it.")] = None,
     results: Results = Path("results"),
+    rank_by: RankBy = "psnr",
 ) -> None:
-    """Compare two methods image by image: difference, interval, share of images won, p-value.
+    """Compare two methods: the leaderboard's verdict with its interval, and the share of images won.
 
     The images where they differ most are named, and shown in a picture.
 
@@ -277,8 +291,9 @@ def compare(
     from bench.leaderboard import find
     from bench.leaderboard.table import board
 
-    group = find.group(board(results), operator, dataset)
-    duel = comparing.duel(group, find.entry(group, first), find.entry(group, second))
+    ranking = find.ranking(board(results, rank_by), operator, dataset)
+    methods = (find.method(ranking.group, name) for name in (first, second))
+    duel = comparing.duel(ranking, *methods)
     print(comparing.text(duel))
     print(comparing.write_picture(duel, results / "plots"))
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.leaderboard.groups import Entry, Group
+from bench.leaderboard.groups import Group, Method
 from bench.leaderboard.loading import history
-from bench.leaderboard.plots import by_hardware, pareto
+from bench.leaderboard.plots import by_setting, pareto
 from bench.leaderboard.ranking import Ranking
 from bench.text import number
 
@@ -32,7 +32,7 @@ def charts(ranking: Ranking, siblings: Sequence[Group]) -> list[Figure]:
         siblings: groups of the same operator and test measurements with other numbers of training images.
     """
     group = ranking.group
-    places = [speed(place, entries) for place, entries in by_hardware(group)]
+    places = [speed(place, entries) for place, entries in by_setting(group)]
     found = [quality(group), *places, distributions(group), training(group), images(siblings)]
     return [figure for figure in found if figure is not None]
 
@@ -88,7 +88,7 @@ def quality(group: Group) -> Figure | None:
     return {"title": "Quality, with floor and ceiling", "data": [trace, labels], "layout": layout}
 
 
-def speed(place: str, entries: Sequence[Entry]) -> Figure:
+def speed(place: str, entries: Sequence[Method]) -> Figure:
     """PSNR against reconstructions per second on one machine, with the Pareto front."""
     points = [(e.first.timings["images_per_second"], e.mean()) for e in entries]
     edge = _edges([y for _, y in points if math.isfinite(y)])
@@ -214,12 +214,12 @@ def _style(index: int) -> Figure:
     return {"color": COLOURS[index % len(COLOURS)], "symbol": SYMBOLS[(index + turn) % len(SYMBOLS)]}
 
 
-def _name(entry: Entry) -> str:
+def _name(entry: Method) -> str:
     """Plotly reads some HTML in texts: names of plug-ins must not be any."""
     return html.escape(entry.label)
 
 
-def _told(entry: Entry) -> str:
+def _told(entry: Method) -> str:
     low, high = entry.interval()
     return f"{_name(entry)}: {number(entry.mean())} dB [{number(low)}, {number(high)}]"
 
@@ -251,7 +251,7 @@ def _symbol_at_edge(value: float) -> str:
     return "circle" if math.isfinite(value) else "triangle-right" if value > 0 else "triangle-left"
 
 
-def _line(entry: Entry) -> Figure:
+def _line(entry: Method) -> Figure:
     return {
         "type": "line",
         "yref": "paper",

@@ -1,6 +1,5 @@
 """The table as files: CSV, Parquet, Markdown, LaTeX."""
 
-import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,12 @@ import pandas as pd
 
 from bench.errors import UsageError
 from bench.files import replace, replacing
-from bench.leaderboard.groups import Entry
+from bench.leaderboard.groups import Method
 from bench.leaderboard.markdown import markdown
 from bench.leaderboard.ranking import Ranking, Standing
+from bench.leaderboard.rows import beside, footnote, place, place_title, speed
 from bench.leaderboard.table import Board
-from bench.text import count
+from bench.text import number
 
 #: What a spreadsheet's formula begins with (OWASP, CSV injection), full-width forms included.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -57,22 +57,25 @@ def _inert(value: Any) -> Any:
 
 
 def latex(rankings: Iterable[Ranking]) -> str:
-    r"""Tables for a paper: booktabs, the best model in bold, methods tied with it marked by a dagger."""
+    r"""Tables for a paper: booktabs, ranks as intervals; bold what is shown better than all others."""
     tables = [_latex_table(ranking) for ranking in rankings if ranking.group.entries]
     return "\n".join(["% needs \\usepackage{booktabs}", *tables]) + "\n"
 
 
 def _latex_table(ranking: Ranking) -> str:
     rows = [_latex_row(e, s, ranking) for e, s in zip(ranking.group.entries, ranking.standings, strict=True)]
-    caption = f"{_tex(ranking.group.title)}. {_tex_note(ranking)}"
+    caption = f"{_tex(ranking.group.title)}. {_tex(footnote(ranking))}"
+    unit = f" ({ranking.metric.unit})" if ranking.metric.unit else ""
+    titles = (place_title(ranking), "Method", ranking.metric.title + unit, "± 95 %", beside(ranking).title)
+    head = " & ".join(map(_tex, (*titles, "Trainings", "Images/s")))
     return "\n".join(
         [
             r"\begin{table}",
             r"  \centering",
             f"  \\caption{{{caption.strip()}}}",
-            r"  \begin{tabular}{lrrrr}",
+            r"  \begin{tabular}{llrrrrr}",
             r"    \toprule",
-            r"    Method & PSNR (dB) & 95\,\% interval & SSIM & Images/s \\",
+            f"    {head} \\\\",
             r"    \midrule",
             *rows,
             r"    \bottomrule",
@@ -82,37 +85,26 @@ def _latex_table(ranking: Ranking) -> str:
     )
 
 
-def _latex_row(entry: Entry, standing: Standing, ranking: Ranking) -> str:
-    psnr, ssim = _tex_number(entry.mean()), _tex_number(entry.mean("ssim"), 3)
-    first = standing.rank == 1
-    best = first and entry is ranking.group.of_role("model")[0]
-    mark = r"\textsuperscript{\dag}" if first and standing.tied and not best else ""
-    psnr = f"\\textbf{{{psnr}}}" if best else psnr + mark
-    low, high = (_tex_number(v) for v in entry.interval())
-    speed = entry.first.timings.get("images_per_second", math.nan)
-    name = _tex(entry.label) + ("" if entry.role == "model" else f" ({entry.role})")
-    return f"    {name} & {psnr} & [{low}, {high}] & {ssim} & {_tex(count(speed))} \\\\"
-
-
-def _tex_note(ranking: Ranking) -> str:
-    note = f"{len(ranking.group.entries[0].score())} test images."
-    if any(s.rank == 1 and s.tied for s in ranking.standings):
-        note += r" \dag: not told apart from the best (Wilcoxon, Holm, 5\,\%)."
-    if not math.isnan(ranking.smallest_detectable):
-        note += f" Smallest detectable difference: {ranking.smallest_detectable:.2f} dB."
-    return note
-
-
-def _tex_number(value: float, digits: int = 2) -> str:
-    if math.isinf(value):
-        return r"$+\infty$" if value > 0 else r"$-\infty$"
-    return f"${value:.{digits}f}$" if value < 0 else f"{value:.{digits}f}"
+def _latex_row(entry: Method, standing: Standing, ranking: Ranking) -> str:
+    metric, second = ranking.metric, beside(ranking)
+    mean = _tex(number(standing.mean, metric.digits))
+    cells = [
+        _tex(place(entry, standing)),
+        _tex(entry.label),
+        f"\\textbf{{{mean}}}" if standing.best else mean,
+        _tex(number(standing.half_width, metric.digits)),
+        _tex(number(entry.mean(second.name), second.digits)),
+        str(entry.trainings or "--"),
+        _tex(speed(entry.first).replace("-", "--")),
+    ]
+    return f"    {' & '.join(cells)} \\\\"
 
 
 _TEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_",
     "%": r"\%", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
-    ">": r"\textgreater{}", "|": r"\textbar{}",
+    ">": r"\textgreater{}", "|": r"\textbar{}", "–": "--", "±": r"$\pm$", "−": "$-$", "∞": r"$\infty$",
+    "★": r"$\star$",
 }  # fmt: skip
 
 

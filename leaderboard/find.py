@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import UsageError
-from bench.leaderboard.groups import Entry, Group
+from bench.leaderboard.groups import Group, Method
 from bench.leaderboard.loading import Loaded
+from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.table import Board
 from bench.runs.record import Record
 
@@ -39,15 +40,19 @@ def _listed(records: Sequence[Record], most: int = 12) -> str:
     return "\n".join([*lines, *more]) or "  none yet: bench run records them"
 
 
-def group(board: Board, operator: str | None, dataset: str | None) -> Group:
-    """The one group of an operator and a dataset; either may be left out where it is not needed.
+def ranking(board: Board, operator: str | None, dataset: str | None) -> Ranking:
+    """The one problem of an operator and a dataset; either may be left out where it is not needed.
 
     Raises:
         UsageError: there is none, or there are several; the message lists them.
     """
     groups = [r.group for r in board.rankings]
-    found = [g for g in groups if operator in (None, g.operator) and dataset in (None, g.dataset)]
-    found = [g for g in found if g.entries] or found
+    found = [
+        r
+        for r in board.rankings
+        if operator in (None, r.group.operator) and dataset in (None, r.group.dataset)
+    ]
+    found = [r for r in found if r.group.entries] or found
     if len(found) == 1:
         return found[0]
     asked = " and ".join(
@@ -55,14 +60,14 @@ def group(board: Board, operator: str | None, dataset: str | None) -> Group:
     )
     if not found:
         raise UsageError(f"no recorded runs of {asked}; there are:\n{_titles(groups)}")
-    raise UsageError(f"choose one with --operator and --dataset:\n{_titles(found)}")
+    raise UsageError(f"choose one with --operator and --dataset:\n{_titles([r.group for r in found])}")
 
 
 def _titles(groups: Sequence[Group]) -> str:
     return "\n".join(f"  {g.title}" for g in groups) or "  none yet: bench run records them"
 
 
-def entry(group: Group, name: str) -> Entry:
+def method(group: Group, name: str) -> Method:
     """The method of a group by its label, its model's name, or the beginning of a run's name.
 
     Raises:

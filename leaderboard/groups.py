@@ -1,28 +1,32 @@
-"""Which runs may be compared: groups of one operator and one dataset, entries of one method."""
+"""Which runs may be compared: groups of one problem, methods that were trained several times."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from bench.leaderboard.loading import scores
-from bench.leaderboard.statistics import Array, intervals, mean_scores
+from bench.leaderboard import loading
+from bench.leaderboard.scales import Scale, scale
+from bench.leaderboard.statistics import Array, Design, Summary, means, summary
+from bench.metrics import counted, mean_scores
 from bench.runs.record import Record
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One method: the runs of one model with one recipe, one per seed.
+class Method:
+    """One method: the runs of one model with one recipe, one per training seed.
 
     Attributes:
         label: what it is called in its group: the model, and the recipe where that tells it apart.
         records: its runs, ordered by seed.
+        shared: how its group's scoring units make up a mean; None: found from its own records.
     """
 
     label: str
     records: tuple[Record, ...]
+    shared: Design | None = None
 
     @property
     def first(self) -> Record:
@@ -36,67 +40,95 @@ class Entry:
 
     @cached_property
     def seeds(self) -> tuple[int, ...]:
-        """The seeds it was run with."""
+        """The training seeds it was run with."""
         return tuple(record.spec.seed for record in self.records)
 
-    def score(self, name: str = "psnr", seeds: Iterable[int] | None = None) -> Array:
-        """Per-image scores, averaged over its seeds or those given: ``(images,)``."""
-        wanted = frozenset(self.seeds if seeds is None else seeds)
-        if (name, wanted) not in self._averaged:
-            rows = [scores(r, name) for r in self.records if r.spec.seed in wanted]
-            self._averaged[name, wanted] = rows[0] if len(rows) == 1 else mean_scores(np.stack(rows, 1))
-        return self._averaged[name, wanted]
-
     @cached_property
-    def _averaged(self) -> dict[tuple[str, frozenset[int]], Array]:
-        return {}
+    def trained(self) -> bool:
+        """Whether its scores depend on the training seed: it has a recipe, or its runs differ."""
+        if self.first.spec.recipe is not None:
+            return True
+        return any(len({r.scores.get(name) for r in self.records}) > 1 for name in self.first.scores)
 
-    def seed_means(self, name: str = "psnr") -> Array:
-        """The score of each run, ``(seeds,)``."""
-        return np.array([record.scores[name] for record in self.records])
+    @property
+    def trainings(self) -> int:
+        """How many trainings its scores rest on; 0 for a method without training."""
+        return len(self.records) if self.trained else 0
 
-    def seed_mean(self, seed: int, name: str = "psnr") -> float:
-        """The score of the run with one seed."""
-        return self.records[self.seeds.index(seed)].scores[name]
+    def runs(self, name: str = "psnr") -> Array:
+        """Scores of every run as they count in a mean, ``(runs, units)``."""
+        rows = np.stack([loading.scores(record, name) for record in self.records])
+        counts: Array = counted(rows, scale(name).unit)
+        return counts
+
+    def score(self, name: str = "psnr") -> Array:
+        """Scores of every unit, averaged over runs: ``(units,)``; exact where all runs are."""
+        rows = np.stack([loading.scores(record, name) for record in self.records])
+        if len(rows) == 1:
+            single: Array = rows[0]
+            return single
+        averaged: Array = mean_scores(rows.T, scale(name).unit)
+        return averaged
 
     def mean(self, name: str = "psnr") -> float:
-        """Mean over images and seeds."""
+        """Mean over units and runs: -inf where a run failed on a unit, +inf where all are exact."""
         if name not in self._means:
-            self._means[name] = float(mean_scores(self.seed_means(name)[None])[0])
+            values = np.array([record.scores[name] for record in self.records])
+            self._means[name] = float(mean_scores(values[None], scale(name).unit)[0])
         return self._means[name]
 
     @cached_property
     def _means(self) -> dict[str, float]:
         return {}
 
+    @cached_property
+    def design(self) -> Design:
+        """Which group each scoring unit belongs to, and what it weighs."""
+        return self.shared or Design.of(loading.groups(self.first))
+
+    def summary(self, name: str, design: Design) -> Summary | None:
+        """What its tests need, larger is better; None where a unit has no finite score."""
+        runs = scale(name).sign * self.runs(name)
+        return summary(runs, design, self.trained) if np.isfinite(runs).all() else None
+
     def interval(self, name: str = "psnr") -> tuple[float, float]:
-        """95 % bootstrap interval of the mean over images, of scores averaged over seeds."""
+        """95 % interval of the mean, trainings and groups counted; the mean itself where it is infinite."""
         if name not in self._intervals:
-            low, high = intervals(self.score(name)[None])
-            self._intervals[name] = float(low[0]), float(high[0])
+            mean, half = self.mean(name), self.half_width(name)
+            self._intervals[name] = (mean, mean) if not np.isfinite(mean) else (mean - half, mean + half)
         return self._intervals[name]
+
+    def half_width(self, name: str = "psnr") -> float:
+        """Half of that interval; NaN where there is none: an infinite mean, or a single group."""
+        found = self.summary(name, self.design) if np.isfinite(self.mean(name)) else None
+        half = float(means([found], self.design).half_width()[0]) if found else np.nan
+        return half if np.isfinite(half) else np.nan
 
     @cached_property
     def _intervals(self) -> dict[str, tuple[float, float]]:
         return {}
 
+    def count(self, value: float, name: str = "psnr") -> int:
+        """Largest number of units of a run with this score: ``inf`` counts exact, ``-inf`` failed ones."""
+        return max(int((loading.scores(record, name) == value).sum()) for record in self.records)
+
 
 @dataclass(frozen=True)
 class Group:
-    """Methods that may be compared: same operator, images, test measurements and metric definition.
+    """Methods that may be compared: same operator, images, test measurements, protocol and definitions.
 
     Attributes:
         operator: the chain, as tables show it.
         dataset: the dataset, as tables show it.
         note: what tells it apart from another group of the same operator and dataset; mostly empty.
-        entries: the methods with scores, best mean PSNR first.
+        entries: the methods with scores, best mean first.
         failed: runs without scores.
     """
 
     operator: str
     dataset: str
     note: str
-    entries: tuple[Entry, ...]
+    entries: tuple[Method, ...]
     failed: tuple[Record, ...] = ()
 
     @property
@@ -109,105 +141,140 @@ class Group:
         """All runs, best entry first, failed ones last."""
         return tuple(r for entry in self.entries for r in entry.records) + self.failed
 
-    def of_role(self, role: str) -> list[Entry]:
+    @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """Metrics that every method has."""
+        if not self.entries:
+            return ()
+        shared = set.intersection(*(set(r.scores) for e in self.entries for r in e.records))
+        return tuple(name for name in self.entries[0].first.scores if name in shared)
+
+    def of_role(self, role: str) -> list[Method]:
         """The entries of one role."""
         return [entry for entry in self.entries if entry.role == role]
 
     @property
-    def floor(self) -> Entry | None:
+    def floor(self) -> Method | None:
         """The best floor (there is one, if several were run)."""
         return next(iter(self.of_role("floor")), None)
 
     @property
-    def ceiling(self) -> Entry | None:
+    def ceiling(self) -> Method | None:
         """The best ceiling, if it lies above the floor."""
         best, floor = next(iter(self.of_role("ceiling")), None), self.floor
         return best if best and not (floor and best.mean() <= floor.mean()) else None
 
 
-def group(records: Iterable[Record]) -> list[Group]:
-    """Runs sorted into groups, ordered by operator and dataset."""
+def group(records: Iterable[Record], by: Scale | None = None) -> list[Group]:
+    """Runs sorted into groups, ordered by operator and dataset; methods by the scale, PSNR without one."""
     problems: dict[Hashable, list[Record]] = defaultdict(list)
     for record in records:
-        problems[_problem(record)].append(record)
-    found = [g for key in sorted(problems, key=str) for g in _groups(problems[key])]
-    return _told_apart(found)
+        problems[record.spec.operator_label, record.spec.dataset.label].append(record)
+    ordering = by or scale("psnr")
+    return [g for key in sorted(problems, key=str) for g in _groups(problems[key], ordering)]
 
 
-def _problem(record: Record) -> tuple[str, str]:
-    return record.spec.operator_label, record.spec.dataset.label
-
-
-def _groups(records: Sequence[Record]) -> list[Group]:
-    """Groups of one operator and dataset; more than one where measurements or metrics differ."""
-    sound = [r for r in records if r.status == "ok"]
-    failed = [r for r in records if r.status != "ok"]
-    groups = []
-    for batch in _same_measurements(sound):
-        pending = _entries(batch)
-        while pending:
-            seed = _most_common_seed(pending)
-            taken = [e for e in pending if seed in e.seeds]
-            pending = [e for e in pending if seed not in e.seeds]
-            taken.sort(key=lambda e: (-e.mean(), -e.mean("ssim"), e.label))
-            groups.append(taken)
-    groups.sort(key=len, reverse=True)
-    operator, dataset = _problem(records[0])
-    made = [Group(operator, dataset, "", tuple(entries)) for entries in groups]
-    if not made:
-        return [Group(operator, dataset, "", (), tuple(failed))]
-    return [Group(operator, dataset, "", made[0].entries, tuple(failed)), *made[1:]]
-
-
-def _same_measurements(records: Sequence[Record]) -> list[list[Record]]:
-    """Runs on the same images, metric definition and, seed by seed, the same test measurements.
-
-    Where one seed has two sets of measurements, nothing says which belongs to which of another
-    seed: each set is then a batch of its own.
-    """
+def _groups(records: Sequence[Record], by: Scale) -> list[Group]:
+    """Groups of one operator and dataset; more than one where measurements, protocol or metrics differ."""
+    sound, failed = ([r for r in records if (r.status == "ok") is ok] for ok in (True, False))
+    operator, dataset = records[0].spec.operator_label, records[0].spec.dataset.label
     batches: dict[Hashable, list[Record]] = defaultdict(list)
-    for record in records:
-        batches[record.data.digest, record.data.test, record.provenance.metrics].append(record)
-    found = []
-    for batch in batches.values():
-        by_digest: dict[Hashable, list[Record]] = defaultdict(list)
-        for record in batch:
-            by_digest[record.data.test_digest].append(record)
-        seeds = [{r.spec.seed for r in part} for part in by_digest.values()]
-        mergeable = sum(map(len, seeds)) == len(set().union(*seeds))
-        found += [batch] if mergeable else list(by_digest.values())
-    return found
+    for record in sound:
+        batches[_problem(record)].append(record)
+    ordered = sorted(batches.values(), key=len, reverse=True)
+    notes = _notes([batch[0] for batch in ordered])
+    made = [
+        Group(operator, dataset, note, tuple(_ordered(_methods(batch), by)))
+        for batch, note in zip(ordered, notes, strict=True)
+    ]
+    made = made or [Group(operator, dataset, "", ())]
+    return [replace(made[0], failed=tuple(failed)), *made[1:]]
 
 
-def _most_common_seed(entries: Sequence[Entry]) -> int:
-    seeds = [seed for entry in entries for seed in entry.seeds]
-    return max(sorted(set(seeds)), key=seeds.count)
+def _problem(record: Record) -> Hashable:
+    return (
+        record.data.digest,
+        record.data.test_digest,
+        record.spec.protocol,
+        record.provenance.metrics,
+        record.numbers,
+        hash(tuple(loading.groups(record))),
+    )
 
 
-def _entries(records: Sequence[Record]) -> list[Entry]:
-    """Methods of a batch of runs; runs that only their fingerprint tells apart stay apart."""
-    methods: dict[Hashable, list[Record]] = defaultdict(list)
+def _notes(firsts: Sequence[Record]) -> list[str]:
+    """What differs between groups of one operator and dataset, in words; empty for a single one."""
+    if len(firsts) < 2:
+        return [""] * len(firsts)
+    facts = [
+        {
+            "problem seed": r.spec.problem_seed,
+            "protocol": r.spec.protocol,
+            "version of the metrics": r.provenance.metrics,
+            "version of the numbers": r.numbers,
+            "measurements": r.data.test_digest[:8],
+            "images": r.data.digest[:8],
+        }
+        for r in firsts
+    ]
+    differing = [name for name in facts[0] if len({f[name] for f in facts}) > 1]
+    notes = [", ".join(f"{name} {f[name]}" for name in differing) for f in facts]
+    alike = len(set(notes)) < len(notes)
+    return [f"{n}, {r.fingerprint[:6]}" if alike else n for n, r in zip(notes, firsts, strict=True)]
+
+
+def _ordered(methods: Iterable[Method], by: Scale) -> list[Method]:
+    def place(method: Method) -> tuple[float, float, str]:
+        known = all(by.name in record.scores for record in method.records)
+        mean = by.sign * method.mean(by.name) if known else -np.inf
+        return -mean, -method.mean("ssim"), method.label
+
+    return sorted(methods, key=place)
+
+
+def _methods(records: Sequence[Record]) -> list[Method]:
+    """Methods of a batch of runs."""
+    alike: dict[Hashable, list[Record]] = defaultdict(list)
     for record in records:
         spec = record.spec
-        methods[spec.model.label, str(spec.recipe), spec.device.partition(":")[0], record.role].append(record)
-    parts: list[list[Record]] = []
-    for runs in methods.values():
-        single = len({r.spec.seed for r in runs}) == len(runs)
-        parts += [runs] if single else [[r] for r in runs]
+        alike[spec.model, spec.recipe, spec.device.partition(":")[0], record.role].append(record)
+    parts = [part for runs in alike.values() for part in _versions(runs)]
     ordered = [tuple(sorted(part, key=lambda r: r.spec.seed)) for part in parts]
-    return [Entry(label, runs) for label, runs in zip(_labels(ordered), ordered, strict=True)]
+    design = Design.of(loading.groups(records[0]))
+    return [Method(label, runs, design) for label, runs in zip(_labels(ordered), ordered, strict=True)]
 
 
-def _labels(entries: Sequence[tuple[Record, ...]]) -> list[str]:
+def _versions(runs: Sequence[Record]) -> list[list[Record]]:
+    """Runs of one method, apart where one training seed has several: by commit, else the newest first."""
+    if len({r.spec.seed for r in runs}) == len(runs):
+        return [list(runs)]
+    commits: dict[Hashable, list[Record]] = defaultdict(list)
+    for record in runs:
+        commits[record.provenance.commit].append(record)
+    layers: list[list[Record]] = []
+    for part in commits.values():
+        taken: dict[int, int] = defaultdict(int)
+        found: list[list[Record]] = []
+        for record in sorted(part, key=lambda r: r.provenance.time, reverse=True):
+            layer = taken[record.spec.seed]
+            taken[record.spec.seed] += 1
+            if layer == len(found):
+                found.append([])
+            found[layer].append(record)
+        layers += found
+    return layers
+
+
+def _labels(methods: Sequence[tuple[Record, ...]]) -> list[str]:
     """The model's label; where two are alike, also what differs in recipe or device; or the run's name."""
-    by_model: dict[str, list[tuple[Record, ...]]] = defaultdict(list)
-    for runs in entries:
-        by_model[runs[0].spec.model.label].append(runs)
+    by_model: dict[str, list[dict[str, str]]] = defaultdict(list)
+    details = [_details(runs[0]) for runs in methods]
+    for runs, own in zip(methods, details, strict=True):
+        by_model[runs[0].spec.model.label].append(own)
     labels = []
-    for runs in entries:
+    for runs, own in zip(methods, details, strict=True):
         model = runs[0].spec.model.label
-        alike = [_details(other[0]) for other in by_model[model]]
-        own = _details(runs[0])
+        alike = by_model[model]
         differing = {k: v for k, v in own.items() if len({a.get(k) for a in alike}) > 1}
         text = ", ".join(f"{k}={v}" for k, v in differing.items())
         if alike.count(own) > 1:
@@ -219,16 +286,3 @@ def _labels(entries: Sequence[tuple[Record, ...]]) -> list[str]:
 def _details(record: Record) -> dict[str, str]:
     recipe = asdict(record.spec.recipe) if record.spec.recipe else {}
     return {k: str(v) for k, v in {**recipe, "device": record.spec.device}.items()}
-
-
-def _told_apart(groups: list[Group]) -> list[Group]:
-    """Groups of one operator and dataset get a note: the beginning of their measurements' digest."""
-    titles = [(g.operator, g.dataset) for g in groups]
-    noted = []
-    for g, title in zip(groups, titles, strict=True):
-        note = ""
-        if titles.count(title) > 1 and g.entries:
-            first = g.entries[0].first
-            note = f"seed {first.spec.seed}, measurements {first.data.test_digest[:8]}"
-        noted.append(Group(g.operator, g.dataset, note, g.entries, g.failed))
-    return noted

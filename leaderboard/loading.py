@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bench.errors import BenchError, UsageError
+from bench.leaderboard.scales import scale
 from bench.leaderboard.statistics import Array
 from bench.metrics import mean_score
 from bench.runs.reading import MOST_JSON, columns, json_of, opened
@@ -186,6 +187,6 @@ def _check_scores(record: Record, columns: dict[str, Array]) -> None:
     for name, values in columns.items():
         if np.isnan(values).any():
             raise BenchError(f"scores.parquet has a {name} that is not a number")
-        mean, said = mean_score(values, "dB" if name == "psnr" else ""), record.scores[name]
+        mean, said = mean_score(values, scale(name).unit), record.scores[name]
         if mean != said and not math.isclose(mean, said, rel_tol=1e-6, abs_tol=1e-6):
             raise BenchError(f"record.json says {name} {said:.4f}, its units' mean is {mean:.4f}: edited?")

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 
-from bench.leaderboard.groups import Entry
-from bench.leaderboard.ranking import NO_BETTER, Ranking, Standing
-from bench.leaderboard.rows import HEADER, cells, footnote
+from bench.leaderboard.groups import Method
+from bench.leaderboard.ranking import Ranking, Standing
+from bench.leaderboard.rows import cells, footnote, header
 from bench.text import number
 
 #: The plain CNN that every method has to be compared with.
 BASELINE = "unet"
-#: Names of tied methods that a cell of the summary holds.
+#: Names of methods that a cell of the summary holds.
 NAMED = 3
+_LEFT = ("model", "problem", "none shown better than", "uses", "")
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -21,38 +22,49 @@ def markdown(rankings: Sequence[Ranking]) -> str:
 
 
 def summary(rankings: Iterable[Ranking]) -> str:
-    """One row for each group of comparable methods: floor, plain U-Net, best method, ceiling."""
-    header = ("problem", "methods", "mean (floor)", "unet", "best PSNR", "SSIM", "by", "ceiling")
+    """One row for each group of comparable methods: floor, plain U-Net, the highest mean, ceiling."""
+    head = (
+        "problem",
+        "methods",
+        "mean (floor)",
+        "unet",
+        "highest PSNR",
+        "SSIM",
+        "none shown better than",
+        "ceiling",
+    )
     lines = [_summary_row(ranking) for ranking in rankings if ranking.group.entries]
-    return "\n".join([*_lines(header, lines), ""])
+    return "\n".join([*_lines(head, lines), ""])
 
 
 def _summary_row(ranking: Ranking) -> list[str]:
     group = ranking.group
     models = group.of_role("model")
-    best = [(e, s) for e, s in zip(group.entries, ranking.standings, strict=True) if s.rank == 1]
+    leading = [
+        (e, s) for e, s in zip(group.entries, ranking.standings, strict=True) if s.rank and s.rank[0] == 1
+    ]
     plain = next((entry for entry in models if entry.first.spec.model.label == BASELINE), None)
     return [
         escaped(group.title),
         str(len(models)),
         _psnr(group.floor),
         _psnr(plain),
-        _psnr(best[0][0] if best else None),
-        number(best[0][0].mean("ssim"), 3) if best else "",
-        _names(best),
+        _psnr(leading[0][0] if leading else None),
+        number(leading[0][0].mean("ssim"), 3) if leading else "",
+        _names(leading),
         _psnr(group.ceiling),
     ]
 
 
-def _names(best: Sequence[tuple[Entry, Standing]]) -> str:
-    """The best method and those tied with it; that there is none, where none beats the floor."""
-    if best and all(standing.verdict for _, standing in best):
-        return f"none is {NO_BETTER.removeprefix('no ')}"
-    more = [f"{len(best) - NAMED} more"] if len(best) > NAMED else []
-    return ", ".join([*(escaped(entry.label) for entry, _ in best[:NAMED]), *more])
+def _names(leading: Sequence[tuple[Method, Standing]]) -> str:
+    """The methods that may be the best; that none is shown above the floor, where so."""
+    if leading and all(s.floor is not None and s.floor.outcome != "better" for _, s in leading):
+        return "none is shown above the mean"
+    more = [f"{len(leading) - NAMED} more"] if len(leading) > NAMED else []
+    return ", ".join([*(escaped(entry.label) for entry, _ in leading[:NAMED]), *more])
 
 
-def _psnr(entry: Entry | None) -> str:
+def _psnr(entry: Method | None) -> str:
     return number(entry.mean()) if entry else ""
 
 
@@ -62,14 +74,14 @@ def table(ranking: Ranking) -> str:
 
 
 def rows(ranking: Ranking) -> str:
-    """The methods of one group, what failed, and what the test set could have shown."""
-    lines = _lines(HEADER, cells(ranking, escaped))
+    """The methods of one group, what failed, and what the table's claims hold for."""
+    lines = _lines([escaped(name) for name in header(ranking)], cells(ranking, escaped))
     lines += [f"\nFailed: {escaped(r.spec.model.label)} ({escaped(r.reason)})" for r in ranking.group.failed]
     return "\n".join([*lines, "", *filter(None, [footnote(ranking)]), ""])
 
 
 def _lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    ruler = ["---" if title in ("model", "problem", "by", "") else "---:" for title in header]
+    ruler = ["---" if title in _LEFT else "---:" for title in header]
     return ["| " + " | ".join(row) + " |" for row in (header, ruler, *rows)]
 
 

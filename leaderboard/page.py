@@ -19,13 +19,13 @@ import bench
 from bench import text
 from bench.errors import UsageError
 from bench.files import replacing_folder
-from bench.leaderboard import _strips, export, statistics
+from bench.leaderboard import _strips, export
 from bench.leaderboard._charts import charts, training
 from bench.leaderboard._strips import Strip
-from bench.leaderboard.groups import Entry, Group
+from bench.leaderboard.groups import Group, Method
 from bench.leaderboard.loading import Certificate, history
 from bench.leaderboard.ranking import Ranking
-from bench.leaderboard.rows import footnote, place
+from bench.leaderboard.rows import footnote, place, remark, speed
 from bench.leaderboard.show import flat
 from bench.leaderboard.table import COLUMNS, Board
 from bench.runs.record import Record
@@ -74,7 +74,7 @@ class _Site:
         environment.globals |= {
             "number": text.number, "count": text.count, "seconds": text.seconds, "share": text.share,
             "interval": text.interval, "place": place, "slug": slug, "run_name": run_name,
-            "seed_halfwidth": _seeds_share,
+            "remark": remark, "speed": speed,
             "version": bench.__version__,
         }  # fmt: skip
         return environment
@@ -114,7 +114,7 @@ class _Site:
         rows = list(zip(group.entries, ranking.standings, strict=True))
         self._render(
             "problem.html", f"problems/{slug(group.title)}.html",
-            group=group, ranking=ranking, rows=rows, bands=_bands(ranking), footnote=footnote(ranking),
+            group=group, ranking=ranking, rows=rows, footnote=footnote(ranking),
             gallery=self._gallery([(e.label, e.first) for e in group.entries]),
             charts=charts(ranking, self._siblings.get(_test_set(group), ())),
             latex=export.latex([ranking]), leakage=_leakage(group),
@@ -151,7 +151,7 @@ class _Site:
     def _write_run(self, record: Record, ranking: Ranking) -> None:
         row = self._rows[record.fingerprint]
         curve = (
-            training(Group("", "", "", (Entry(row["method"], (record,)),))) if len(history(record)) else None
+            training(Group("", "", "", (Method(row["method"], (record,)),))) if len(history(record)) else None
         )
         self._render(
             "run.html", f"runs/{run_name(record)}.html",
@@ -185,16 +185,6 @@ def _best(group: Group) -> list[tuple[str, Record]]:
     return [(e.label, e.first) for e in chosen]
 
 
-def _seeds_share(entry: Entry) -> str:
-    return text.number(statistics.seed_halfwidth(entry.seed_means()))
-
-
-def _bands(ranking: Ranking) -> dict[int, int]:
-    """Ranks numbered by tie group, 0 for the best: neighbouring groups get different shades."""
-    ranks = sorted({s.rank for s in ranking.standings if s.rank is not None})
-    return {rank: i for i, rank in enumerate(ranks)}
-
-
 def _heat(rankings: Iterable[Ranking]) -> dict[str, Any]:
     """Operators and datasets by methods: score, and way from the floor to the best as shade 0 to 100."""
     kept = list(rankings)
@@ -202,10 +192,8 @@ def _heat(rankings: Iterable[Ranking]) -> dict[str, Any]:
     rows = []
     for ranking in kept:
         means = {e.label: e.mean() for e in ranking.group.entries}
-        best = ranking.group.of_role("model")[:1]
-        rows.append(
-            (ranking.group, [(m, means.get(m), _shade(means, m, ranking.group)) for m in methods], best)
-        )
+        cells = [(m, means.get(m), _shade(means, m, ranking.group)) for m in methods]
+        rows.append((ranking.group, cells, ranking.best))
     return {"methods": methods, "rows": rows}
 
 
@@ -225,21 +213,13 @@ def _table_data(board: Board) -> dict[str, Any]:
     frame = board.frame.drop(columns="group")
     problems = [f"problems/{slug(title)}.html" for title in board.frame.group]
     links = [f"runs/{run_name(name)}.html" for name in frame.fingerprint]
-    first = {e.first.fingerprint for r in board.rankings for e in r.group.of_role("model")[:1]}
-    ties = {
-        record.fingerprint
-        for ranking in board.rankings
-        for entry, standing in zip(ranking.group.entries, ranking.standings, strict=True)
-        for record in entry.records
-        if standing.tied
-    }
+    first = {r.best.first.fingerprint for r in board.rankings if r.best}
     columns = [{"name": name, "about": COLUMNS[name]} for name in frame.columns]
     values = [frame[name].astype(object).where(frame[name].notna(), None).tolist() for name in frame.columns]
     rows = [[_plain(v) for v in row] for row in zip(*values, strict=True)]
     return {
         "columns": columns, "rows": rows, "links": links, "problems": problems,
         "best": [int(f in first) for f in frame.fingerprint],
-        "tied": [int(f in ties) for f in frame.fingerprint],
     }  # fmt: skip
 
 

@@ -16,8 +16,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from bench.files import replacing
-from bench.leaderboard.groups import Entry, Group
+from bench.leaderboard.groups import Group, Method
 from bench.leaderboard.loading import history
+from bench.leaderboard.rows import computes, setting
 from bench.leaderboard.table import Board
 from bench.text import count, number
 
@@ -67,7 +68,7 @@ def quality(board: Board) -> Figure | None:
 
 def speed(board: Board) -> Figure | None:
     """PSNR against reconstructions per second, only on equal hardware and batch size, with Pareto front."""
-    places = [(g, *place) for g in _groups(board) for place in by_hardware(g)][:MOST_PANELS]
+    places = [(g, *place) for g in _groups(board) for place in by_setting(g)][:MOST_PANELS]
     styles = _styles(e.label for _, _, entries in places for e in entries)
     panels = [
         (g, lambda axes, p=p, entries=entries: _speed_panel(axes, entries, p, styles))
@@ -86,15 +87,12 @@ def training(board: Board) -> Figure | None:
     return _figure(panels, "validation PSNR (dB)", 3.0, styles)
 
 
-def by_hardware(group: Group) -> Iterator[tuple[str, list[Entry]]]:
-    """Methods of a group whose speeds may be compared: same hardware, device and batch size."""
-    places: dict[str, list[Entry]] = {}
+def by_setting(group: Group) -> Iterator[tuple[str, list[Method]]]:
+    """Methods of a group whose speeds may be compared: same hardware, threads and batch size."""
+    places: dict[str, list[Method]] = {}
     for entry in group.entries:
-        record = entry.first
-        if record.timings.get("images_per_second", 0) > 0:
-            batch = record.timings.get("batch_size", math.nan)
-            place = f"{record.provenance.hardware or '?'}, batch {number(batch, 0)}"
-            places.setdefault(place, []).append(entry)
+        if computes(entry.first):
+            places.setdefault(setting(entry.first), []).append(entry)
     yield from places.items()
 
 
@@ -195,7 +193,7 @@ def _interval(axes: Axes, span: _Span, y: int, row: Any, colour: str) -> None:
     axes.annotate(text, (span.place(row.psnr_high), y), (7, 0), textcoords="offset points", va="center")
 
 
-def _speed_panel(axes: Axes, entries: Sequence[Entry], place: str, styles: Styles) -> None:
+def _speed_panel(axes: Axes, entries: Sequence[Method], place: str, styles: Styles) -> None:
     points = [(e.first.timings["images_per_second"], e.mean()) for e in entries]
     span = _Span.of([p[1] for p in points])
     shown = [(x, span.place(y)) for x, y in points]

@@ -1,16 +1,36 @@
-"""Ranks in tie groups: a difference in rank is a difference that the test set shows."""
+"""Ranks as intervals: as wide as the number of methods that nothing is shown about."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from typing import Literal
 
 import numpy as np
 
-from bench.leaderboard import statistics
-from bench.leaderboard.groups import Entry, Group
-from bench.leaderboard.statistics import Array
+from bench.errors import UsageError
+from bench.leaderboard.groups import Group, Method
+from bench.leaderboard.scales import Scale, scale
+from bench.leaderboard.statistics import ALPHA, Array, Design, Summary, differences, holm
+from bench.leaderboard.verdicts import Verdict, Verdicts, judge
 
-NO_BETTER = "no better than the mean"
+#: Groups below which a claim is about these groups only.
+MANY_GROUPS = 20
+
+
+@dataclass(frozen=True)
+class Floored:
+    """A method against the floor, one-sided, in a family of its own.
+
+    Attributes:
+        difference: mean minus the floor's; positive is better.
+        p: one-sided p-value that it is better, Holm-corrected over the methods of the group.
+        outcome: ``better``; ``not better`` where it is shown to be less than a negligible difference
+            above the floor; else ``undecided``.
+    """
+
+    difference: float
+    p: float
+    outcome: Literal["better", "not better", "undecided"]
 
 
 @dataclass(frozen=True)
@@ -18,117 +38,231 @@ class Standing:
     """How one method of a group stands.
 
     Attributes:
-        rank: 1 is best; shared by methods that cannot be told apart. None for floor and ceiling.
-        tied: whether another method has the same rank.
+        rank: best and worst place that the verdicts leave: one more than the number of methods shown
+            better, and the number of methods less that of those shown worse. None for floor and ceiling,
+            for a row that failed, and where methods are compared with one reference only.
+        best: whether it is shown better than every other ranked method, and there is one.
+        mean: of the metric that is ranked by.
+        half_width: half of its own 95 % interval, trainings and groups counted; NaN where there is none.
+        trainings: number of trainings behind it; 0 for a method without training.
+        exact: number of exact units, of the run that has most.
+        failed: number of units without a finite reconstruction; such a row is not tested.
+        against: verdict on this method against the reference, if there is one.
+        floor: verdict against the floor; None without a floor, and for what is not ranked.
         above_floor: mean PSNR minus the floor's, in dB; NaN without a floor.
         share: way from floor to ceiling, 0 to 1, in root-mean-square error 10^(-PSNR/20), so that
             a ceiling of +inf has a place too; NaN where one of the two is missing.
-        verdict: ``"no better than the mean"`` where the test says so, else empty.
     """
 
-    rank: int | None
-    tied: bool
+    rank: tuple[int, int] | None
+    best: bool
+    mean: float
+    half_width: float
+    trainings: int
+    exact: int
+    failed: int
+    against: Verdict | None
+    floor: Floored | None
     above_floor: float
     share: float
-    verdict: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the verdicts of a group are about.
+
+    Attributes:
+        units: number of scoring units.
+        unit: what one is: ``image``, ``volume``.
+        groups: number of independent groups that they come from.
+        kind: what a group is: ``photographs``, or ``groups`` where nothing is known; the units
+            themselves where each stands alone.
+        trainings: fewest and most trainings of the trained methods; None if there is none.
+        pairs: number of pairs that p-values are corrected for.
+        disagreeing: pairs shown different by the mean, in which most units say the opposite: labels,
+            the one with the better mean first.
+    """
+
+    units: int
+    unit: str
+    groups: int
+    kind: str
+    trainings: tuple[int, int] | None
+    pairs: int
+    disagreeing: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def few_groups(self) -> bool:
+        """Whether it holds for these groups only."""
+        return self.groups < MANY_GROUPS
+
+    @property
+    def about_networks(self) -> bool:
+        """Whether it is about these trained networks: some method was trained once."""
+        return self.trainings is not None and self.trainings[0] == 1
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """A group with its tests.
+    """A group with its verdicts.
 
     Attributes:
         group: what was ranked.
+        metric: what it was ranked by.
         standings: one for each entry of the group, in its order.
-        p: Holm-corrected p-value of each pair of entries, ``(entries, entries)``.
-        better: whether the row's entry is better than the column's, ``(entries, entries)`` bool.
-        smallest_detectable: the smallest difference in dB this test set could have shown.
+        verdicts: on every pair of entries, positive is better whatever the metric.
+        claim: what they are about.
+        reference: the method that all others are compared with; None: all pairs.
     """
 
     group: Group
+    metric: Scale
     standings: tuple[Standing, ...]
-    p: Array
-    better: Array
-    smallest_detectable: float
+    verdicts: Verdicts
+    claim: Claim
+    reference: Method | None = None
+
+    def verdict(self, first: Method, second: Method) -> Verdict:
+        """The verdict on two methods of the group."""
+        places = [next(i for i, e in enumerate(self.group.entries) if e is m) for m in (first, second)]
+        return self.verdicts[places[0], places[1]]
+
+    @property
+    def best(self) -> Method | None:
+        """The method that is shown better than all others, if one is."""
+        rows = zip(self.group.entries, self.standings, strict=True)
+        return next((entry for entry, standing in rows if standing.best), None)
 
 
-def rank(group: Group) -> Ranking:
-    """Test every pair of a group's entries and rank its models.
+def rank(group: Group, by: str = "psnr", against: str | None = None) -> Ranking:
+    """Test the pairs of a group's methods and rank them.
 
-    Per-image PSNR is compared by Wilcoxon's signed-rank test, Holm-corrected over all pairs of the
-    group. One method is better than another if the test says that they differ at the 5 % level and
-    ranks and means agree on the direction, in every common seed. Ranks change only where every
-    method above is better than every method below.
+    Args:
+        group: methods of one problem.
+        by: the metric.
+        against: label, or model name, of the one method that all others are compared with (M - 1 tests
+            in place of M (M - 1) / 2); in a group without it, all pairs are.
+
+    Raises:
+        UsageError: a method of the group has no such metric.
     """
-    pairs = list(combinations(range(len(group.entries)), 2))
-    size = len(group.entries)
-    p, better = np.ones((size, size)), np.zeros((size, size), bool)
-    smallest = math.nan
-    if pairs:
-        rows = np.stack([_difference(group.entries[i], group.entries[j]) for i, j in pairs])
-        raw, direction = statistics.signed_rank(rows)
-        corrected = statistics.holm(raw)
-        # Of neighbours in the ranking: a method that collapsed says nothing about the test set.
-        neighbours = np.array([j == i + 1 for i, j in pairs])
-        smallest = statistics.smallest_detectable(rows[neighbours], len(pairs))
-        for (i, j), value, sign in zip(pairs, corrected, direction, strict=True):
-            p[i, j] = p[j, i] = value
-            if value < statistics.ALPHA and _agrees(group.entries[i], group.entries[j], sign):
-                better[i, j], better[j, i] = sign > 0, sign < 0
-    return Ranking(group, _standings(group, better), p, better, smallest)
+    metric = scale(by)
+    if group.entries and metric.name not in group.metrics:
+        raise UsageError(f"{group.title} is not scored by {metric.name!r}; by {', '.join(group.metrics)}")
+    entries = group.entries
+    design = entries[0].design if entries else Design.of([0])
+    summaries = [e.summary(metric.name, design) for e in entries]
+    ranked = np.array(
+        [e.role == "model" and s is not None for e, s in zip(entries, summaries, strict=True)], bool
+    )
+    reference = _reference(group, ranked, against)
+    family = np.outer(ranked, ranked)
+    if reference is not None:
+        family &= np.logical_xor.outer(*2 * [np.arange(len(entries)) == reference])
+    means = np.array([metric.sign * e.mean(metric.name) for e in entries])
+    units = np.stack([metric.sign * e.score(metric.name) for e in entries]) if entries else np.empty((0, 0))
+    verdicts = judge(summaries, units, design, family, means)
+    return Ranking(
+        group,
+        metric,
+        _standings(group, metric, summaries, design, verdicts, ranked, reference),
+        verdicts,
+        _claim(group, design, verdicts),
+        None if reference is None else entries[reference],
+    )
 
 
-def _common_seeds(a: Entry, b: Entry) -> list[int]:
-    return sorted(set(a.seeds) & set(b.seeds))
+def _reference(group: Group, ranked: Array, against: str | None) -> int | None:
+    names = [(e.label, e.first.spec.model.label, e.first.spec.model.name) for e in group.entries]
+    for form in range(3):
+        found = [i for i, name in enumerate(names) if ranked[i] and name[form] == against]
+        if found:
+            return found[0] if len(found) == 1 else None
+    return None
 
 
-def _difference(a: Entry, b: Entry) -> Array:
-    seeds = _common_seeds(a, b)
-    return statistics.differences(a.score(seeds=seeds), b.score(seeds=seeds))
-
-
-def _agrees(a: Entry, b: Entry, sign: int) -> bool:
-    """Whether no mean, over all seeds or of one common seed, contradicts the direction."""
-    means = [(a.mean(), b.mean())] + [(a.seed_mean(s), b.seed_mean(s)) for s in _common_seeds(a, b)]
-    return all((x > y) - (x < y) in (0, sign) for x, y in means)
-
-
-def _standings(group: Group, better: Array) -> tuple[Standing, ...]:
-    models = [i for i, entry in enumerate(group.entries) if entry.role == "model"]
-    ranks: dict[int, int] = {}
-    current = 1
-    for place, i in enumerate(models):
-        if place and better[np.ix_(models[:place], models[place:])].all():
-            current = place + 1
-        ranks[i] = current
-    shared = list(ranks.values())
+def _standings(
+    group: Group,
+    metric: Scale,
+    summaries: Sequence[Summary | None],
+    design: Design,
+    verdicts: Verdicts,
+    ranked: Array,
+    reference: int | None,
+) -> tuple[Standing, ...]:
+    floors = _against_floor(group, metric, summaries, design, ranked)
+    count, better = int(ranked.sum()), verdicts.better
     found = []
     for i, entry in enumerate(group.entries):
-        own = ranks.get(i)
+        above, below = int(better[:, i].sum()), int(better[i].sum())
+        places = ranked[i] and reference is None
         found.append(
             Standing(
-                rank=own,
-                tied=own is not None and shared.count(own) > 1,
+                rank=(1 + above, count - below) if places else None,
+                best=bool(places and count > 1 and below == count - 1),
+                mean=entry.mean(metric.name),
+                half_width=entry.half_width(metric.name),
+                trainings=entry.trainings,
+                exact=entry.count(math.inf),
+                failed=entry.count(-math.inf),
+                against=verdicts[i, reference] if reference is not None and i != reference else None,
+                floor=floors.get(i),
                 above_floor=_above(entry, group.floor),
                 share=_share(entry, group.floor, group.ceiling),
-                verdict=NO_BETTER if own is not None and _is_no_better(i, group, better) else "",
             )
         )
     return tuple(found)
 
 
-def _is_no_better(i: int, group: Group, better: Array) -> bool:
-    floor = group.floor
-    return floor is not None and not better[i, group.entries.index(floor)]
+def _against_floor(
+    group: Group, metric: Scale, summaries: Sequence[Summary | None], design: Design, ranked: Array
+) -> dict[int, Floored]:
+    """One-sided tests of every ranked method against the floor, Holm-corrected; by place in the group."""
+    floor = next((i for i, e in enumerate(group.entries) if e is group.floor), None)
+    methods = np.flatnonzero(ranked).tolist()
+    if floor is None or summaries[floor] is None or not len(methods):
+        return {}
+    compared = [s for s in (*(summaries[i] for i in methods), summaries[floor]) if s is not None]
+    numbers = np.arange(len(methods))
+    found = differences(compared, design, numbers, np.full(len(methods), len(methods)))
+    value, two_sided = found.value, found.p()
+    p = holm(np.where(value > 0, two_sided / 2, 1 - two_sided / 2))
+    upper = value + found.half_width(min(2 * ALPHA / len(methods), 1.0))
+    return {
+        i: Floored(
+            float(value[k]),
+            float(p[k]),
+            "better" if p[k] < ALPHA else "not better" if upper[k] < metric.negligible else "undecided",
+        )
+        for k, i in enumerate(methods)
+    }
 
 
-def _above(entry: Entry, floor: Entry | None) -> float:
+def _claim(group: Group, design: Design, verdicts: Verdicts) -> Claim:
+    units, groups = len(design.groups), len(design.weights)
+    trained = [e.trainings for e in group.entries if e.trained and e.role == "model"]
+    data = group.entries[0].first.data if group.entries else None
+    unit = data.unit if data else "image"
+    disagreeing = np.argwhere(verdicts.better & (verdicts.won < verdicts.won.T))
+    labels = [e.label for e in group.entries]
+    return Claim(
+        units=units,
+        unit=unit,
+        groups=groups,
+        kind=f"{unit}s" if groups == units else "groups",
+        trainings=(min(trained), max(trained)) if trained else None,
+        pairs=verdicts.family,
+        disagreeing=tuple((labels[i], labels[j]) for i, j in disagreeing),
+    )
+
+
+def _above(entry: Method, floor: Method | None) -> float:
     if floor is None:
         return math.nan
     return 0.0 if entry.mean() == floor.mean() else entry.mean() - floor.mean()
 
 
-def _share(entry: Entry, floor: Entry | None, ceiling: Entry | None) -> float:
+def _share(entry: Method, floor: Method | None, ceiling: Method | None) -> float:
     if floor is None or ceiling is None:
         return math.nan
     errors = [10 ** (-e.mean() / 20) for e in (entry, floor, ceiling)]

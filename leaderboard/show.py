@@ -7,7 +7,6 @@ from typing import Any
 import pandas as pd
 
 from bench.leaderboard.groups import Group
-from bench.leaderboard.ranking import NO_BETTER
 from bench.leaderboard.table import Board
 from bench.runs.record import Record
 from bench.text import count, interval, number, printable
@@ -71,7 +70,8 @@ def _scores(board: Board, record: Record) -> dict[str, Any]:
         "ssim": f"{number(row.ssim, 3)} {interval(row.ssim_low, row.ssim_high, 3)}",
         "rank": row["rank"] if ranked else row.role,
         "above the mean": f"{number(row.above_floor, sign=True)} dB" if above else None,
-        "verdict": row.verdict if row.verdict == NO_BETTER else None,
+        "against the mean": row.floor if pd.notna(row.floor) else None,
+        "scope": row.scope,
         "compared with": _others(board, record),
     }
 

@@ -1,167 +1,289 @@
-"""Intervals and tests on per-image scores; infinite scores keep their sign and their rank."""
+r"""Intervals and tests of means over trainings and independent groups.
+
+This is the multi-reader multi-case problem of imaging: trainings are readers, and images in groups
+(photographs, patients, volumes) are cases. The same images are scored under every training, so their
+variance does not shrink with the number of trainings. With ``y[s, k]`` a method's mean in group k after
+training s, weights ``w[k]`` (a group's share of the scoring units, or 1/K where groups count alike) and
+``d[k]`` the difference of two methods' means over trainings, the variance of their difference has the parts
+
+    seeds   var_s(sum_k w y_a) / S_a + var_s(sum_k w y_b) / S_b
+    groups  max(c sum_k w^2 (d - mean d)^2 - I_a - I_b, 0)
+
+``I`` being what the interaction of trainings and groups adds to the second (it is in the first already).
+Each part has its own t quantile (Graybill & Wang 1980): one common number of degrees of freedom would let
+many images vouch for few trainings. The half-width is ``sqrt(t_seeds^2 seeds + t_groups^2 groups)``, and p
+is the level at which it equals the difference. The two methods' trainings are independent draws, each with
+its own variance (Welch 1947); groups of unequal size cost degrees of freedom (Bell & McCaffrey 2002), and
+skewed differences widen the interval on both sides by what Johnson (1978) adds on one: t becomes
+``t + |g|/6 (2 t^2 + 1)`` with the skewness g of the estimate. tests/statistics shows by simulation that
+intervals cover and that the tests keep their level.
+
+References:
+    Hillis: A comparison of denominator degrees of freedom methods for MRMC ROC. Stat. Med. 26, 2007.
+    Graybill, Wang: Confidence intervals on nonnegative linear combinations of variances. JASA 75, 1980.
+    Bell, McCaffrey: Bias reduction in standard errors for multi-stage samples. Survey Meth. 28, 2002.
+    Johnson: Modified t tests and confidence intervals for asymmetrical populations. JASA 73, 1978.
+"""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 Array = np.ndarray[Any, Any]
 
-#: Resamples of a bootstrap, level of its intervals, and level of the tests after correction.
-RESAMPLES, CONFIDENCE, ALPHA = 2000, 0.95, 0.05
-#: Probability with which the smallest detectable difference would have been detected.
-POWER = 0.8
+#: Level of the tests after correction; intervals are of level 1 - ALPHA.
+ALPHA = 0.05
+#: Numbers that are worked on at a time.
+_CHUNK = 2**22
+#: p-values below this one are not told apart.
+_LEAST_P = 1e-15
 
 
-def mean_scores(scores: Array) -> Array:
-    """Mean of each row of ``(rows, images)``; ``-inf`` where any value is, ``+inf`` where else any is."""
-    worst = (scores == -np.inf).any(1)
-    return np.where(worst, -np.inf, np.where(worst[:, None], 0.0, scores).mean(1))
+@dataclass(frozen=True)
+class Design:
+    """How scoring units make up a mean.
+
+    Attributes:
+        groups: number of the group of each unit, ``(units,)``.
+        weights: weight of each group in the mean, ``(K,)``, sum 1.
+        factor: makes ``factor * sum w^2 (d - mean)^2`` an unbiased variance of the mean for equal variances.
+        freedom: degrees of freedom of that variance; K - 1 for groups that weigh alike.
+    """
+
+    groups: Array
+    weights: Array
+    factor: float
+    freedom: float
+
+    @classmethod
+    def of(cls, labels: Sequence[Any] | Array, by_group: bool = False) -> "Design":
+        """The design of units with these group labels.
+
+        Args:
+            labels: one for each unit.
+            by_group: whether the mean is one over groups; else it is one over units.
+        """
+        _, groups = np.unique(np.asarray(labels), return_inverse=True)
+        sizes = np.bincount(groups)
+        weights = np.full(len(sizes), 1 / len(sizes)) if by_group else sizes / sizes.sum()
+        p2, p3, p4, p5 = (float((weights**power).sum()) for power in (2, 3, 4, 5))
+        trace = p2 - 2 * p3 + p2**2
+        square = p4 - 4 * p5 + 4 * p2 * p4 + 2 * p3**2 - 4 * p2**2 * p3 + p2**4
+        if len(sizes) < 2:
+            return cls(groups, weights, math.inf, 0.0)
+        return cls(groups, weights, p2 / trace, trace**2 / square)
 
 
-def intervals(scores: Array) -> tuple[Array, Array]:
-    """95 % intervals of the mean of each row, by bootstrap over its images (BCa, Efron 1987).
+@dataclass(frozen=True)
+class Summary:
+    """What of a method's scores its interval and its comparisons need.
 
-    All rows are resampled alike. A row with infinite values has a percentile interval: a resample
-    without the infinite images has a finite mean, one with them an infinite one.
+    Attributes:
+        groups: mean of each group over trainings, ``(K,)``.
+        mean: the mean.
+        seeds: variance of the mean that the trainings have; 0 where there is one, or none is needed.
+        trainings: number of trainings that it rests on; 0 for a method without training.
+        interaction: the part of ``seeds`` that the variance between groups holds, too.
+    """
+
+    groups: Array
+    mean: float
+    seeds: float
+    trainings: int
+    interaction: float
+
+
+def summary(scores: Array, design: Design, trained: bool) -> Summary:
+    """Summary of one method.
 
     Args:
-        scores: ``(rows, images)`` float64.
-
-    Returns:
-        The lower and the upper ends, ``(rows,)`` each.
+        scores: ``(runs, units)``, finite.
+        design: which group each unit belongs to.
+        trained: whether the runs are trainings; if not, they are averaged and have no variance.
     """
-    low, high = np.empty((2, len(scores)))
-    finite = np.isfinite(scores).all(1)
-    for part in np.array_split(np.flatnonzero(finite), max(1, math.ceil(finite.sum() / 4096))):
-        low[part], high[part] = _bca(scores[part])
-    if not finite.all():
-        low[~finite], high[~finite] = _percentile_with_infinities(scores[~finite])
-    return low, high
+    count = len(scores)
+    table = _group_means(scores, design)
+    groups, means = table.mean(0), table @ design.weights
+    seeds = interaction = 0.0
+    if trained and count > 1:
+        rest = table - groups - (means - means.mean())[:, None]
+        seeds = float(means.var(ddof=1)) / count
+        if math.isfinite(design.factor):
+            interaction = design.factor * float((design.weights**2 * rest**2).sum()) / (count - 1) / count
+    return Summary(groups, float(means.mean()), seeds, count if trained else 0, interaction)
 
 
-def _bca(scores: Array) -> tuple[Array, Array]:
-    """Bias-corrected and accelerated intervals; the jackknife of a mean has a closed form."""
-    rows, count = scores.shape
-    centre = scores.mean(1, keepdims=True)
-    deviation = scores - centre
-    if count < 2 or not rows:
-        return centre[:, 0], centre[:, 0]
-    # float32 is enough for deviations from the mean, and twice as fast.
-    means = deviation.astype(np.float32) @ (_weights(count) / np.float32(count))
-    spread = (deviation**2).sum(1)
-    rounding = 1e-6 * np.sqrt(spread / count)[:, None]
-    below = (means < -rounding).mean(1) / 2 + (means <= rounding).mean(1) / 2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        acceleration = (deviation**3).sum(1) / (6 * spread**1.5)
-        bias = special.ndtri(below)
-        shares = [_bca_share(bias, acceleration, z) for z in _normal_ends()]
-    means.sort(1)
-    ends = [centre[:, 0] + _quantile(means, share) for share in shares]
-    constant = spread <= (1e-12 * np.abs(centre[:, 0])) ** 2 * count
-    low, high = (np.where(constant, centre[:, 0], end) for end in ends)
-    return low, high
+def _group_means(scores: Array, design: Design) -> Array:
+    sizes = np.bincount(design.groups)
+    order = np.argsort(design.groups, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    means: Array = np.add.reduceat(scores[:, order].astype(float), starts, axis=1) / sizes
+    return means
 
 
-def _bca_share(bias: Array, acceleration: Array, z: float) -> Array:
-    share: Array = special.ndtr(bias + (bias + z) / (1 - acceleration * (bias + z)))
-    return np.nan_to_num(share, nan=0.5)
+@dataclass(frozen=True)
+class Estimates:
+    """Means, or differences of them, with the parts of their variances; all arrays of one shape.
 
-
-def _normal_ends() -> tuple[float, float]:
-    z = float(special.ndtri((1 + CONFIDENCE) / 2))
-    return -z, z
-
-
-def _quantile(ordered: Array, share: Array) -> Array:
-    """Quantiles of ordered rows, one share per row, interpolated linearly."""
-    position = share * (ordered.shape[1] - 1)
-    left = np.clip(np.floor(position).astype(int), 0, ordered.shape[1] - 2)
-    row = np.arange(len(ordered))
-    below, above = ordered[row, left].astype(float), ordered[row, left + 1].astype(float)
-    end: Array = below + (position - left) * (above - below)
-    return end
-
-
-def _percentile_with_infinities(scores: Array) -> tuple[Array, Array]:
-    weights = _weights(scores.shape[1])
-    sums = np.where(np.isfinite(scores), scores, 0.0) @ weights / scores.shape[1]
-    best = (scores == np.inf).astype(np.float32) @ weights > 0
-    worst = (scores == -np.inf).astype(np.float32) @ weights > 0
-    means = np.sort(np.where(worst, -np.inf, np.where(best, np.inf, sums)), axis=1)
-    ends = [round((1 + sign * CONFIDENCE) / 2 * (RESAMPLES - 1)) for sign in (-1, 1)]
-    return means[:, ends[0]], means[:, ends[1]]
-
-
-@lru_cache(maxsize=4)
-def _weights(count: int) -> Array:
-    """How often each of ``count`` images is drawn in each resample, ``(count, RESAMPLES)`` float32."""
-    generator = np.random.default_rng(0)
-    drawn = generator.integers(0, count, (RESAMPLES, count))
-    drawn += count * np.arange(RESAMPLES)[:, None]
-    drawn_times = np.bincount(drawn.ravel(), minlength=RESAMPLES * count).reshape(RESAMPLES, count)
-    return np.ascontiguousarray(drawn_times.T, np.float32)
-
-
-def seed_halfwidth(means: Array) -> float:
-    """Half of the 95 % t interval of the mean over seeds: the seeds' share of the uncertainty.
-
-    NaN for one seed (nothing is known then) and for infinite means.
+    Attributes:
+        value: what is estimated.
+        seeds: variance due to trainings.
+        seeds_freedom: its degrees of freedom; 1 where there is none.
+        groups: variance due to groups.
+        groups_freedom: its degrees of freedom, the same for all.
+        skewness: of the estimate, over groups: absolute, less half of what normal noise would show.
     """
-    if len(means) < 2 or not np.isfinite(means).all():
-        return math.nan
-    factor = float(special.stdtrit(len(means) - 1, (1 + CONFIDENCE) / 2))
-    return factor * float(np.std(means, ddof=1)) / math.sqrt(len(means))
+
+    value: Array
+    seeds: Array
+    seeds_freedom: Array
+    groups: Array
+    groups_freedom: float
+    skewness: Array
+
+    def half_width(self, level: float | Array = ALPHA) -> Array:
+        """Half of the two-sided interval of level ``1 - level``."""
+        seeds = _product(self.seeds, special.stdtrit(self.seeds_freedom, np.asarray(level) / 2))
+        half: Array = np.sqrt(seeds + _product(self.groups, self._quantile(level)))
+        return half if self.groups_freedom else np.full(half.shape, math.inf)
+
+    def _quantile(self, level: float | Array) -> Array:
+        t = -special.stdtrit(self.groups_freedom, np.asarray(level) / 2)
+        quantile: Array = t + self.skewness / 6 * (2 * t**2 + 1)
+        return quantile
+
+    def p(self) -> Array:
+        """Two-sided p-values of zero: the level at which the half-width equals the value."""
+        size = np.abs(self.value)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = size / np.sqrt(self.groups)
+        p = self._p_of_groups(np.where(size == 0, 0.0, ratio))
+        told = (self.seeds > 0) & (size > 0) & (p < 1)
+        if told.any():
+            p[told] = self.part(told)._inverted(np.abs(self.value[told]), p[told])
+        return p
+
+    def _p_of_groups(self, ratio: Array) -> Array:
+        """Where groups alone vary, the quadratic in t is solved in closed form."""
+        if not self.groups_freedom:
+            return np.ones(ratio.shape)
+        a = self.skewness / 6
+        with np.errstate(invalid="ignore"):
+            inner = 1 + 8 * a * np.maximum(ratio - a, 0)
+            t = np.where(np.isinf(ratio), np.inf, 2 * np.maximum(ratio - a, 0) / (1 + np.sqrt(inner)))
+        p: Array = 2 * special.stdtr(self.groups_freedom, -t)
+        return np.where(np.isinf(t), 0.0, p)
+
+    def part(self, chosen: Array) -> "Estimates":
+        """Some of them, by index or mask."""
+        return Estimates(
+            self.value[chosen], self.seeds[chosen], self.seeds_freedom[chosen], self.groups[chosen],
+            self.groups_freedom, self.skewness[chosen],
+        )  # fmt: skip
+
+    def _inverted(self, size: Array, least: Array) -> Array:
+        """Where trainings vary too: the root in log p by regula falsi (Illinois), bracketed.
+
+        Args:
+            size: absolute values.
+            least: p of the groups alone; with the trainings it cannot be smaller.
+        """
+        low, high = np.log(np.maximum(least, _LEAST_P)), np.zeros(size.shape)
+        target = np.log(size)
+
+        def excess(log_p: Array) -> Array:
+            with np.errstate(divide="ignore"):
+                return np.maximum(np.log(self.half_width(np.exp(log_p))), -700) - target
+
+        at_low, at_high = excess(low), np.maximum(excess(high), -700)
+        root, side = low.copy(), np.zeros(size.shape, int)
+        for _ in range(60):
+            with np.errstate(invalid="ignore", divide="ignore"):
+                step = (low * at_high - high * at_low) / (at_high - at_low)
+            # Half the bracket where the far end is a cliff: the half-width is 0 at p = 1.
+            root = np.where((at_high < -5) | ~np.isfinite(step), (low + high) / 2, step)
+            value = excess(root)
+            above = value > 0
+            low, at_low = np.where(above, root, low), np.where(above, value, at_low)
+            high, at_high = np.where(above, high, root), np.where(above, at_high, value)
+            at_high = np.where(above & (side > 0), at_high / 2, at_high)
+            at_low = np.where(~above & (side < 0), at_low / 2, at_low)
+            side = np.where(above, 1, -1)
+            if np.abs(value).max() < 1e-7:
+                break
+        found: Array = np.where(excess(np.log(np.maximum(least, _LEAST_P))) <= 0, least, np.exp(root))
+        return found
 
 
-def differences(first: Array, second: Array) -> Array:
-    """``first - second``; 0 where both are the same infinity."""
+def _product(variance: Array, quantile: Array) -> Array:
+    """``variance * quantile^2``; 0 where there is no variance, however small the level is."""
     with np.errstate(invalid="ignore"):
-        return np.where(first == second, 0.0, first - second)
+        return np.where(variance > 0, variance * quantile**2, 0.0)
 
 
-def signed_rank(difference: Array) -> tuple[Array, Array]:
-    """Wilcoxon's two-sided signed-rank test of each row of paired differences.
-
-    SciPy's test: exact for up to 50 images without ties, otherwise its normal approximation; zeros as
-    in Pratt 1959.
-    An infinite difference ranks above every finite one.
-
-    Args:
-        difference: ``(pairs, images)``.
-
-    Returns:
-        The p-values, and the direction: 1 where positive ranks outweigh, -1 where negative ones do.
-    """
-    finite = np.where(np.isfinite(difference), np.abs(difference), 0).max(1, keepdims=True)
-    ranked = np.where(np.isfinite(difference), difference, np.sign(difference) * (finite + 1))
-    p, direction = np.ones(len(ranked)), np.zeros(len(ranked), int)
-    told = ranked.any(1)
-    exact = told & _distinct(ranked)
-    if exact.any():
-        result = stats.wilcoxon(ranked[exact], zero_method="pratt", axis=1, method="exact")
-        p[exact] = np.atleast_1d(result.pvalue)
-        ranks = stats.rankdata(np.abs(ranked[exact]), axis=1)
-        direction[exact] = np.sign((np.sign(ranked[exact]) * ranks).sum(1))
-    if (rows := told & ~exact).any():
-        # One-sided, because only then does SciPy's z keep its sign; both tails are twice one.
-        options = {"zero_method": "pratt", "method": "approx", "alternative": "greater"}
-        z = np.atleast_1d(stats.wilcoxon(ranked[rows], axis=1, **options).zstatistic)
-        p[rows], direction[rows] = 2 * special.ndtr(-np.abs(z)), np.sign(z)
-    return p, direction
+def means(methods: Sequence[Summary], design: Design) -> Estimates:
+    """Each method's mean."""
+    groups, skewness = _between(np.stack([m.groups for m in methods]), design)
+    seeds = np.array([m.seeds for m in methods])
+    freedom = np.array([max(m.trainings - 1, 1) for m in methods], float)
+    groups = np.maximum(groups - np.array([m.interaction for m in methods]), 0)
+    return Estimates(np.array([m.mean for m in methods]), seeds, freedom, groups, design.freedom, skewness)
 
 
-def _distinct(ranked: Array) -> Array:
-    """Rows to which the exact distribution applies: at most 50 values, none zero, no two of one size."""
-    if ranked.shape[1] > 50:
-        return np.zeros(len(ranked), bool)
-    sizes = np.sort(np.abs(ranked), axis=1)
-    gaps = np.diff(sizes, axis=1, prepend=0.0)
-    distinct: Array = np.all(gaps > 0, axis=1)
-    return distinct
+def differences(methods: Sequence[Summary], design: Design, first: Array, second: Array) -> Estimates:
+    """Differences of means, first minus second; both are numbers of methods, ``(pairs,)``."""
+    table = np.stack([m.groups for m in methods]) if methods else np.empty((0, 1))
+    step = max(1, _CHUNK // table.shape[1])
+    groups, skewness = np.empty((2, len(first)))
+    for i in range(0, len(first), step):
+        part = slice(i, i + step)
+        groups[part], skewness[part] = _between(table[first[part]] - table[second[part]], design)
+    mean, seeds, extra = (
+        np.array([getattr(m, k) for m in methods]) for k in ("mean", "seeds", "interaction")
+    )
+    return Estimates(
+        value=mean[first] - mean[second],
+        seeds=seeds[first] + seeds[second],
+        seeds_freedom=_welch(seeds, np.array([m.trainings for m in methods]), first, second),
+        groups=np.maximum(groups - extra[first] - extra[second], 0),
+        groups_freedom=design.freedom,
+        skewness=skewness,
+    )
+
+
+def pairs(count: int) -> tuple[Array, Array]:
+    """Numbers of the first and the second of every pair of ``count`` methods."""
+    first, second = np.triu_indices(count, 1)
+    return first, second
+
+
+def _welch(seeds: Array, trainings: Array, first: Array, second: Array) -> Array:
+    """Degrees of freedom of the sum of two methods' variances over trainings (Welch 1947)."""
+    square = seeds**2 / np.maximum(trainings - 1, 1)
+    with np.errstate(invalid="ignore"):
+        freedom = (seeds[first] + seeds[second]) ** 2 / (square[first] + square[second])
+    return np.where(np.isfinite(freedom), freedom, 1.0)
+
+
+def _between(table: Array, design: Design) -> tuple[Array, Array]:
+    """Variance of each row's weighted mean over groups, and its skewness; ``(rows, K)`` to ``(rows,)``."""
+    if not design.freedom:
+        return np.zeros(len(table)), np.zeros(len(table))
+    centre = table @ design.weights
+    part = (table - centre[:, None]) * design.weights
+    square = (part**2).sum(1)
+    square[np.sqrt(square) <= 1e-13 * np.abs(table).max(1)] = 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = (part**3).sum(1) ** 2 / square**3
+    # Without the noise's half, intervals of normal effects cover 0.982; without all of it, those of
+    # exponential ones 0.929 (20 groups).
+    noise = 6 * float((design.weights**6).sum()) / float((design.weights**2).sum()) ** 3
+    skewness = np.sqrt(np.maximum(found - noise / 2, 0))
+    return design.factor * square, np.where(square > 0, skewness, 0)
 
 
 def holm(p: Array) -> Array:
@@ -171,57 +293,3 @@ def holm(p: Array) -> Array:
     corrected = np.empty(len(p))
     corrected[order] = np.minimum(steps, 1)
     return corrected
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two methods on the same test images.
-
-    Attributes:
-        difference: mean of first minus second, in the score's unit; infinite where the means are.
-        low: lower end of its 95 % bootstrap interval.
-        high: upper end.
-        won: share of images on which the first scores higher.
-        lost: share on which it scores lower; the rest are equal.
-        p: two-sided p-value of Wilcoxon's signed-rank test, not corrected.
-    """
-
-    difference: float
-    low: float
-    high: float
-    won: float
-    lost: float
-    p: float
-
-
-def compare(first: Array, second: Array) -> Comparison:
-    """Paired comparison of two ``(images,)`` score vectors."""
-    difference = differences(first, second)
-    low, high = intervals(difference[None])
-    return Comparison(
-        difference=float(mean_scores(difference[None])[0]),
-        low=float(low[0]),
-        high=float(high[0]),
-        won=float((difference > 0).mean()),
-        lost=float((difference < 0).mean()),
-        p=float(signed_rank(difference[None])[0][0]),
-    )
-
-
-def smallest_detectable(difference: Array, tests: int) -> float:
-    """The smallest mean difference that the test set could have shown, in the score's unit.
-
-    ``(z(1 - alpha / 2 tests) + z(power)) s / sqrt(3 n / pi)``: s is the median over the pairs of the
-    deviation of paired differences, n the number of images, 3 / pi the efficiency of the signed-rank
-    test against the t test for normal differences. NaN where no pair has finite differences.
-
-    Args:
-        difference: ``(pairs, images)``.
-        tests: number of tests that the p-values are corrected for.
-    """
-    finite = difference[np.isfinite(difference).all(1)]
-    if not len(finite) or difference.shape[1] < 2:
-        return math.nan
-    spread = float(np.median(finite.std(1, ddof=1)))
-    factor = special.ndtri(1 - ALPHA / 2 / max(tests, 1)) + special.ndtri(POWER)
-    return float(factor * spread / math.sqrt(3 / math.pi * difference.shape[1]))

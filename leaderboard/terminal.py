@@ -1,18 +1,16 @@
 """The table on a terminal, 80 columns wide."""
 
-import math
 from collections.abc import Iterator
 
 from rich.markup import escape
 from rich.table import Table
 
-from bench.leaderboard.groups import Entry
+from bench.leaderboard.across import Overall
+from bench.leaderboard.groups import Method
 from bench.leaderboard.ranking import Ranking, Standing
-from bench.leaderboard.rows import footnote, place
+from bench.leaderboard.rows import beside, footnote, place, place_title, remark, speed
 from bench.leaderboard.table import Board
-from bench.text import count, number, share
-
-COLUMNS = ("rank", "model", "PSNR/dB", "± 95 %", "SSIM", "ceiling", "images/s", "weights")
+from bench.text import interval, number, share
 
 
 def tables(board: Board) -> Iterator[Table]:
@@ -28,24 +26,51 @@ def _table(ranking: Ranking) -> Table:
         title=escape(ranking.group.title), title_justify="left", title_style="bold cyan", header_style="bold",
         box=None, padding=(0, 1, 0, 0), caption=escape(caption), caption_justify="left",
     )  # fmt: skip
-    for name in COLUMNS:
+    metric = ranking.metric
+    unit = f"/{metric.unit}" if metric.unit else ""
+    heads = [place_title(ranking), "model", metric.title + unit, "± 95 %", beside(ranking).title, "ceiling"]
+    for name in [*heads, "trained", "images/s"]:
         left = name == "model"
-        table.add_column(name, justify="left" if left else "right", no_wrap=not left, overflow="fold")
+        table.add_column(escape(name), justify="left" if left else "right", no_wrap=not left, overflow="fold")
     for entry, standing in zip(ranking.group.entries, ranking.standings, strict=True):
-        table.add_row(*_cells(entry, standing), style="" if entry.role == "model" else "dim")
+        table.add_row(*_cells(ranking, entry, standing), style="" if entry.role == "model" else "dim")
     return table
 
 
-def _cells(entry: Entry, standing: Standing) -> list[str]:
-    low, high = entry.interval()
-    verdict = f"\n[yellow]{standing.verdict}[/]" if standing.verdict else ""
+def _cells(ranking: Ranking, entry: Method, standing: Standing) -> list[str]:
+    told = remark(standing)
+    second = beside(ranking)
     return [
-        place(entry, standing),
-        escape(entry.label) + verdict,
-        number(entry.mean()),
-        number((high - low) / 2 if math.isfinite(high - low) else math.nan),
-        number(entry.mean("ssim"), 3),
+        place(entry, standing) + (" ★" if standing.best else ""),
+        escape(entry.label) + (f"\n[yellow]{escape(told)}[/]" if told else ""),
+        number(standing.mean, ranking.metric.digits),
+        number(standing.half_width, ranking.metric.digits),
+        number(entry.mean(second.name), second.digits),
         share(standing.share),
-        count(entry.first.timings.get("images_per_second", math.nan)),
-        count(entry.first.parameters),
+        f"{entry.trainings}x" if entry.trainings else "-",
+        speed(entry.first),
     ]
+
+
+def overall_table(summary: Overall) -> Table:
+    """Average rank and gain of the methods that were run on the same problems."""
+    count = len(summary.problems)
+    unit = f"/{summary.unit}" if summary.unit else ""
+    caption = f"{count} problems; 95 % intervals by bootstrap over trainings and groups within each.\n"
+    table = Table(
+        title="Over problems", title_justify="left", title_style="bold cyan", header_style="bold",
+        box=None, padding=(0, 1, 0, 0), caption=caption, caption_justify="left",
+    )  # fmt: skip
+    for name in ("model", "average rank", "95 %", f"gain{unit}", "95 %", "beats the next"):
+        table.add_column(name, justify="left" if name == "model" else "right", overflow="fold")
+    for i, label in enumerate(summary.methods):
+        rank, gain = summary.rank[i], summary.gain[i]
+        table.add_row(
+            escape(label),
+            number(rank.value, 1),
+            interval(rank.low, rank.high, 1),
+            number(gain.value),
+            interval(gain.low, gain.high),
+            share(summary.beats[i, i + 1]) if i + 1 < len(summary.methods) else "",
+        )
+    return table

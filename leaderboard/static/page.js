@@ -40,13 +40,13 @@ function drawCharts() {
 
 /* The table of all runs. */
 
-const SHOWN = ["rank", "operator", "dataset", "method", "psnr", "ssim", "above_floor", "images_per_second", "parameters", "verdict", "status"];
+const SHOWN = ["rank", "operator", "dataset", "method", "psnr", "ssim", "above_floor", "images_per_second", "trainings", "parameters", "floor", "status"];
 const FILTERS = { operator: "operator", method: "model", dataset: "dataset", hardware: "hardware", status: "status" };
 const TITLES = {
   psnr: "PSNR (dB)", ssim: "SSIM", above_floor: "above mean (dB)", images_per_second: "images/s",
-  share: "floor to ceiling", parameters: "weights", seed_halfwidth: "± seeds (dB)", method: "model",
+  share: "floor to ceiling", parameters: "weights", method: "model", floor: "against the mean",
 };
-const DIGITS = { psnr: 2, psnr_low: 2, psnr_high: 2, above_floor: 2, seed_halfwidth: 2, ssim: 3, ssim_low: 3, ssim_high: 3 };
+const DIGITS = { psnr: 2, psnr_low: 2, psnr_high: 2, above_floor: 2, ssim: 3, ssim_low: 3, ssim_high: 3 };
 
 function escaped(value) {
   const box = document.createElement("span");
@@ -88,7 +88,6 @@ function column(data, index) {
 function number(data, name) {
   return (value, kind, id) => {
     if (kind === "sort" || kind === "type") return sortable(value);
-    if (name === "rank" && value !== null) return value + (data.tied[id] ? "=" : "");
     const star = name === "psnr" && data.best[id] && kind === "display";
     return star ? `<span class="star">${shown(name, value)}</span>` : shown(name, value);
   };
@@ -97,6 +96,7 @@ function number(data, name) {
 function text(data, name) {
   const links = { method: data.links, operator: data.problems };
   return (value, kind, id) => {
+    if (name === "rank" && kind === "sort") return value === null ? "~" : value.split("–")[0].padStart(5, "0");
     if (kind !== "display") return value === null ? "" : value;
     const safe = value === null ? "" : escaped(value);
     return name in links ? `<a href="${escaped(encodeURI(links[name][id]))}">${safe}</a>` : safe;

@@ -1,6 +1,6 @@
 """Run records as the runner writes them, with scores that a test chooses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def results(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def make(results: Path) -> Make:
-    """Writes one record; keywords: operator, model, dataset, seed, psnr, role, status, and parts."""
+    """Writes one record; keywords: operator, model, dataset, seed, psnr, groups, role, status, and parts."""
 
     def write(
         operator: str = "xor_ctr",
@@ -41,6 +41,8 @@ def make(results: Path) -> Make:
         status: str = "ok",
         error: str = "",
         fingerprint: str | None = None,
+        groups: Sequence[str] | None = None,
+        nmse: object = None,
         **parts: dict,
     ) -> Record:
         spec = RunSpec(
@@ -52,6 +54,8 @@ def make(results: Path) -> Make:
             recipe=recipe,
         )
         scores = _scores(psnr, f"{operator}{model}{seed}")
+        if nmse is not None:
+            scores["nmse"] = nmse
         name = fingerprint or spec.fingerprint(dataset, [test_digest or ""])
         record = Record(
             name,
@@ -67,8 +71,8 @@ def make(results: Path) -> Make:
         )
         with writing(results, name) as folder:
             if status == "ok":
-                groups = [str(number) for number in range(len(scores))]
-                scores.assign(group=groups).to_parquet(folder / "scores.parquet")
+                names = groups or [str(number) for number in range(len(scores))]
+                scores.assign(group=names).to_parquet(folder / "scores.parquet")
                 _history(recipe).to_parquet(folder / "history.parquet")
                 save_file(_samples(operator, model), folder / "samples.safetensors")
             record = record.write(folder)
@@ -100,7 +104,7 @@ def _timings(model: str) -> dict[str, float]:
 def _data(operator: str, dataset: str, seed: int, test_digest: str | None, test: int) -> dict:
     return {
         "digest": f"images of {dataset}",
-        "test_digest": test_digest or f"{operator} {dataset} {seed}",
+        "test_digest": test_digest or f"{operator} {dataset}",
         "train": 1000,
         "validation": 50,
         "test": test,

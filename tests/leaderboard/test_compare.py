@@ -24,20 +24,39 @@ def whole(make, results):
 
 
 def _duel(whole, first="unet", second="dncnn"):
-    group = find.group(whole, "xor_ctr", None)
-    return compare.duel(group, find.entry(group, first), find.entry(group, second))
+    ranking = find.ranking(whole, "xor_ctr", None)
+    return compare.duel(ranking, *(find.method(ranking.group, name) for name in (first, second)))
 
 
 def test_difference_and_share_won_by_hand(whole):
     """(29 * 2 + 9 - 10) / 40 = 1.425 dB; 30 of 40 images won; the other way round is the negative."""
-    found = _duel(whole).found
+    found = _duel(whole).verdict
     assert found.difference == pytest.approx(1.425)
     assert (found.won, found.lost) == (0.75, 0.25)
-    assert found.low < 1.425 < found.high
-    assert found.p < 0.01
-    back = _duel(whole, "dncnn", "unet").found
+    assert 0 < found.half_width < 1.425
+    assert found.outcome == "better"
+    back = _duel(whole, "dncnn", "unet").verdict
     assert back.difference == pytest.approx(-1.425)
-    assert back.p == found.p
+    assert (back.p, back.outcome) == (found.p, "worse")
+
+
+def test_the_board_says_the_same(whole):
+    """One procedure: the verdict of the comparison is the board's, to the last bit."""
+    ranking = find.ranking(whole, "xor_ctr", None)
+    assert str(_duel(whole).verdict) == str(ranking.verdicts[0, 1])
+    text = compare.text(_duel(whole))
+    assert "verdict          unet is better" in text
+    assert "corrected for 1 pairs (Holm)" in text
+
+
+def test_an_undecided_pair_says_within_what_it_is_equal(make, results):
+    """Not 'no difference', but a margin; and about how often one training beats the other."""
+    for name, shift in (("one", 0.0), ("two", 0.05)):
+        noise = np.random.default_rng(sum(name.encode())).normal(0, 1, 40)
+        make(model=name, psnr=HARD + noise - noise.mean() + shift)
+    duel = _duel(board(results), "two", "one")
+    assert "undecided: equal within 0." in compare.text(duel)
+    assert 0.5 < duel.probability < 0.9
 
 
 def test_the_images_with_the_largest_difference_come_first(whole):
@@ -55,20 +74,21 @@ def test_the_picture_falls_back_to_the_stored_samples(whole, tmp_path):
 
 
 def test_infinite_differences_are_told(make, results):
-    """Exact against not exact: +inf, all images won."""
+    """Exact against not exact: +inf, all images won, and better."""
     make(model="exact", psnr=np.full(40, np.inf))
     make(model="unet", psnr=HARD)
     text = compare.text(_duel(board(results), "exact", "unet"))
-    assert "+∞ dB, 95 % interval [+∞, +∞]" in text
+    assert "difference       +∞ dB" in text
+    assert "exact is better" in text
     assert "100.0 % by exact" in text
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda w: find.group(w, None, None), "choose one with --operator and --dataset"),
-        (lambda w: find.group(w, "mri", None), "no recorded runs of operator mri"),
-        (lambda w: find.entry(find.group(w, "ct", None), "dncnn"), "there are: unet"),
+        (lambda w: find.ranking(w, None, None), "choose one with --operator and --dataset"),
+        (lambda w: find.ranking(w, "mri", None), "no recorded runs of operator mri"),
+        (lambda w: find.method(find.ranking(w, "ct", None).group, "dncnn"), "there are: unet"),
         (lambda w: _duel(w, "unet", "unet"), "compared with itself"),
         (lambda w: find.run(w.loaded, ""), "no run is called ''"),
         (lambda w: find.run(w.loaded, "zzz"), "there are:"),
@@ -95,10 +115,10 @@ def test_a_method_that_fits_several_entries_lists_them(make, results):
     """Two recipes of one model: the bare name is not enough, the label is."""
     make(recipe=Recipe(epochs=2))
     make(recipe=Recipe(epochs=9), psnr=22.0)
-    group = find.group(board(results), None, None)
+    group = find.ranking(board(results), None, None).group
     with pytest.raises(UsageError, match="fits 2 methods"):
-        find.entry(group, "unet")
-    assert find.entry(group, "unet (epochs=9)").mean() == pytest.approx(22)
+        find.method(group, "unet")
+    assert find.method(group, "unet (epochs=9)").mean() == pytest.approx(22)
 
 
 def test_show_has_scores_command_and_provenance(whole):

@@ -14,7 +14,7 @@ from bench.leaderboard.table import board
 
 @pytest.fixture
 def filled(make, results):
-    """Three models, two of them tied, one with a name full of markup."""
+    """Two models that nothing is shown about, one with a name full of markup, and a ceiling."""
     hard = np.random.default_rng(0).normal(18, 3, 60)
     noise = np.random.default_rng(1).normal(0, 0.3, 60)
     make(model="unet", psnr=hard)
@@ -23,16 +23,16 @@ def filled(make, results):
     return board(results)
 
 
-def test_markdown_marks_ties_and_escapes(filled):
-    """Shared ranks carry =, and a name cannot open a cell or a tag."""
+def test_markdown_has_rank_intervals_and_escapes(filled):
+    """Ranks are intervals, the scope is a sentence, and a name cannot open a cell or a tag."""
     text = markdown.markdown(filled.rankings)
-    assert "| 1= | a\\_b&amp;c\\|&lt;i&gt;% |" in text
-    assert "| ceiling | inverse | +∞ | [+∞, +∞] |" in text
-    assert "Smallest difference" in text
+    assert "| 1–2 | a\\_b&amp;c\\|&lt;i&gt;% |" in text
+    assert "| ceiling | inverse | +∞ |  | 1.000 |" in text
+    assert "holds for methods and images like these" in text
 
 
 def test_summary_has_a_row_for_each_problem(make, results):
-    """Floor, plain U-Net, best method with those tied, ceiling; and that none beats the floor, where so."""
+    """Floor, plain U-Net, highest mean, who may be best, ceiling; and that none beats the floor, where so."""
     hard = np.random.default_rng(0).normal(18, 3, 60)
     make(model="mean", psnr=hard - 6)
     make(model="unet", psnr=hard)
@@ -45,17 +45,18 @@ def test_summary_has_a_row_for_each_problem(make, results):
     assert ctr.startswith("| xor\\_ctr on photos | 2 | " + " | ".join(means[:3]))
     assert ctr.endswith(" | best | +∞ |")
     assert cbc.startswith(f"| xor\\_cbc on photos | 1 | {means[1]} | {means[3]} | {means[3]} |")
-    assert cbc.endswith("| none is better than the mean |  |")
+    assert cbc.endswith("| none is shown above the mean |  |")
 
 
-def test_latex_is_booktabs_with_best_bold_and_ties_marked(filled):
-    """The best model is bold, the one tied with it has a dagger, special characters are escaped."""
+def test_latex_is_booktabs_with_bold_for_what_is_shown_best(filled, make, results):
+    """Nothing is bold where nothing is shown; what is shown better than all is; characters are escaped."""
     text = export.latex(filled.rankings)
     assert "\\toprule" in text
-    assert "a\\_b\\&c\\textbar{}\\textless{}i\\textgreater{}\\% & \\textbf{18" in text
-    assert "unet & 18" in text
-    assert text.count("\\textsuperscript{\\dag}") == 1
-    assert "$+\\infty$" in text
+    assert "1--2 & a\\_b\\&c\\textbar{}\\textless{}i\\textgreater{}\\% & 18" in text
+    assert "textbf" not in text
+    assert "+$\\infty$" in text
+    make(model="best", psnr=np.random.default_rng(0).normal(18, 3, 60) + 2)
+    assert "1 & best & \\textbf{" in export.latex(board(results).rankings)
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")

@@ -17,12 +17,12 @@ def test_only_what_is_between_the_markers_changes(make, results, tmp_path):
     make(model="unet", psnr=20.0)
     make(model="mean", psnr=12.0)
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    readme.write_text(f"before\n{BEGIN}\nstale\n{END}\nafter\n")
     update(board(results), results, readme)
     first = readme.read_text()
     assert first.startswith(f"before\n{BEGIN}\n")
     assert first.endswith(f"{END}\nafter\n")
-    assert "old" not in first
+    assert "stale" not in first
     assert "| 1 | unet | 20.00 |" in first
     assert "![Quality of every method, with floor and ceiling](results/plots/quality.png)" in first
     assert (tmp_path / "results/plots/quality.png").is_file()

@@ -20,7 +20,8 @@ def test_a_row_for_every_run_failed_ones_too(make, results):
     frame = bench.table(results)
     assert list(frame.columns) == list(COLUMNS)
     assert list(frame.method) == ["unet", "mean", "broken"]
-    assert list(frame["rank"].fillna(0)) == [1, 0, 0]
+    assert list(frame["rank_best"].fillna(0)) == [1, 0, 0]
+    assert frame["rank"].iloc[0] == "1"
     assert frame.error.iloc[2] == "RuntimeError: out of memory"
     assert frame.above_floor.iloc[0] == pytest.approx(8.0)
 
