@@ -3,7 +3,7 @@
 import pytest
 
 #: A dataset so small that a whole run takes a second.
-TINY = "photos:size=16,train=40,test=12"
+TINY = "photos:size=16,test=12,train=40"
 
 
 @pytest.fixture

@@ -159,7 +159,7 @@ def test_a_download_is_the_table(opened):
     opened.find_element(By.LINK_TEXT, "CSV").click()
     target = opened.downloads / "leaderboard.csv"
     WebDriverWait(opened, 10).until(lambda _: target.is_file())
-    assert target.read_text().startswith("operator,dataset,rank,method")
+    assert target.read_text().startswith("operator,dataset,rank,rank_best,rank_worst,method")
 
 
 @pytest.mark.parametrize("width", [360, 1300])
