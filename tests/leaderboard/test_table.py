@@ -42,9 +42,7 @@ def test_calling_the_package_needs_no_torch():
     assert callable(bench.table)
     import subprocess
 
-    code = (
-        "import sys, bench; bench.table; import bench.leaderboard.table; print('torch' in sys.modules)"
-    )
+    code = "import sys, bench; bench.table; import bench.leaderboard.table; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
