@@ -124,7 +124,7 @@ def run(
         )
     from bench.runs.request import check_names
 
-    check_names(operator, model, dataset or "photos", metric or [], preset or "quick")
+    check_names(operator or [], model, dataset or "photos", metric or [], preset or "quick")
     from bench.console.session import run_pairs
 
     given = {k: v for k, v in asked.items() if v is not None} | {"seeds": trainings or [0]}

@@ -179,7 +179,7 @@ class Source:
     def _placed(self) -> Tensor | None:
         """All images as one tensor with memory of its own, where they can be; on the device if they fit."""
         split = self.reader.split
-        if not isinstance(split, InMemory) or not isinstance(split.images, Tensor) or not self.reader.whole:
+        if type(split) is not InMemory or not isinstance(split.images, Tensor) or not self.reader.whole:
             return None
         images = split.images
         if self.device.type == "cpu":
@@ -191,7 +191,7 @@ class Source:
 def _kept(reader: Reader) -> Reader:
     """The same reader over images in memory of their own, if they lie in memory or are few enough."""
     split = reader.split
-    if isinstance(split, InMemory):
+    if type(split) is InMemory:
         images = split.images
         own = _owned(images) if isinstance(images, Tensor) else [_owned(image) for image in images]
         return _with(reader, InMemory(own, split.groups))

@@ -61,6 +61,13 @@ class Split(ABC):
         """
         return None
 
+    def taken(self, indices: Sequence[int]) -> "Split":
+        """Some of its images, as a split of their own.
+
+        Override it where the images lie in attributes: nothing should lead from training to test images.
+        """
+        return Subset(self, indices)
+
     def digest(self) -> str:
         """SHA-256 of the content, measurements included. Default: all of it is read.
 
@@ -121,6 +128,14 @@ class InMemory(Split):
             return self.images[torch.as_tensor(indices)]
         return super().read(indices)
 
+    def taken(self, indices: Sequence[int]) -> Split:
+        if type(self) is not InMemory:
+            return Subset(self, indices)
+        groups = None if self.groups is None else [self.groups[i] for i in indices]
+        if isinstance(self.images, Tensor):
+            return InMemory(self.read(indices), groups)
+        return InMemory([self.images[i] for i in indices], groups)
+
 
 class Subset(Split):
     """Some images of another split."""
@@ -170,16 +185,6 @@ def size_of_each(split: Split) -> Sequence[tuple[int, int]]:
     return [size] * len(split) if size else split.sizes  # type: ignore[return-value]
 
 
-def taken(split: Split, indices: Sequence[int]) -> Split:
-    """Some images of a split; of one in memory a copy, so that nothing leads back to the others."""
-    if type(split) is not InMemory:
-        return Subset(split, indices)
-    groups = None if split.groups is None else [split.groups[i] for i in indices]
-    if isinstance(split.images, Tensor):
-        return InMemory(split.read(indices), groups)
-    return InMemory([split.images[i] for i in indices], groups)
-
-
 def cut(split: Split, count: int, *key: int | str) -> tuple[Split, Split]:
     """A split in two at random: the rest, and about ``count`` images; no group is in both.
 
@@ -205,7 +210,7 @@ def cut(split: Split, count: int, *key: int | str) -> tuple[Split, Split]:
         if len(away) >= count:
             break
         away += members.pop(name)
-    return taken(split, _flat(members.values())), taken(split, away)
+    return split.taken(_flat(members.values())), split.taken(away)
 
 
 def _flat(parts: Iterable[list[int]]) -> list[int]:
