@@ -1,0 +1,63 @@
+"""What takes long to make is kept in the user's cache folder, and checked when it is read."""
+
+import hashlib
+import os
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from bench import files
+
+#: Seconds of work without a word, and between words.
+PATIENCE, INTERVAL = 2.0, 10.0
+
+
+def cache_folder() -> Path:
+    """``INVBENCH_CACHE`` if it is set, else ``invbench`` in ``XDG_CACHE_HOME`` or in ``~/.cache``."""
+    if own := os.environ.get("INVBENCH_CACHE"):
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "invbench"
+
+
+def kept(name: str) -> bytes | None:
+    """What was kept under a name; None if there is nothing, or if it is not what was written."""
+    try:
+        content = (cache_folder() / name).read_bytes()
+    except OSError:
+        return None
+    checksum, body = content[:32], content[32:]
+    return body if hashlib.sha256(body).digest() == checksum else None
+
+
+def keep(name: str, body: bytes) -> None:
+    """Keep ``body``, after its checksum; where nothing can be written, it is made again next time."""
+    path = cache_folder() / name
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.replace(path, hashlib.sha256(body).digest() + body)
+
+
+class Patience:
+    """Tells how far a long piece of work is: a line on stderr after two seconds, then every ten.
+
+    Args:
+        what: is being done, as in ``"leaves: drawing 5,000 images"``.
+        total: number of steps.
+    """
+
+    def __init__(self, what: str, total: int):
+        self.what, self.total, self.done = what, total, 0
+        self.started = time.monotonic()
+        self.next = self.started + PATIENCE
+
+    def step(self, count: int) -> None:
+        """Count steps that are done."""
+        self.done += count
+        now = time.monotonic()
+        if now < self.next or self.done >= self.total:
+            return
+        self.next = now + INTERVAL
+        left = (now - self.started) * (self.total - self.done) / self.done
+        share = f"{100 * self.done / self.total:.0f} % done, about {left:.0f} s left"
+        print(f"{self.what}: {share}", file=sys.stderr, flush=True)
