@@ -15,8 +15,9 @@ from bench.checkpoint import Epoch, History, State, copied
 from bench.errors import BenchError, DivergedError, UsageError
 from bench.losses import Loss, find_loss
 from bench.metrics.psnr import capped_psnr
+from bench.operators import Operator
 from bench.optimizers import make_optimizer, make_schedule
-from bench.problem import TrainingProblem
+from bench.problem import Batch, TrainingProblem
 from bench.recipe import Recipe
 from bench.runs.timing import synchronise
 
@@ -91,7 +92,8 @@ class Trainer:
             CheckpointError: the checkpoint is damaged, or of another run.
             UsageError: bfloat16 on a GPU that has none.
         """
-        self._loss = find_loss(self.recipe.loss)
+        low, high = problem.value_range
+        self._loss = find_loss(self.recipe.loss, high - low)
         state = self._start(module, problem)
         while not self._finished(state.history):
             epoch = len(state.history) + 1
@@ -110,13 +112,17 @@ class Trainer:
     def validate(self, module: nn.Module, problem: TrainingProblem) -> float:
         """Mean PSNR over the validation split, exact images at 100 dB."""
         module.eval()
-        batches = problem.validation_batches(self.recipe.batch_size)
-        return float(torch.cat([capped_psnr(self.infer(module, y), x) for y, x, _ in batches]).mean())
+        low, high = problem.value_range
+        scores = [
+            capped_psnr(self.infer(module, y, operator), x, high - low)
+            for y, x, operator in problem.validation_batches(self.recipe.batch_size)
+        ]
+        return float(torch.cat(scores).mean())
 
-    def infer(self, module: nn.Module, y: Tensor) -> Tensor:
+    def infer(self, module: nn.Module, y: Tensor, operator: Operator) -> Tensor:
         """The module's output, computed in the recipe's precision, as float32."""
         with self._precision(y.device):
-            out: Tensor = module(y)
+            out: Tensor = module(y, operator)
         return out.float()
 
     def _start(self, module: nn.Module, problem: TrainingProblem) -> State:
@@ -159,18 +165,17 @@ class Trainer:
         every = REPORT_EVERY if problem.device.type == "cuda" else 1
         state.module.train()
         started = time.perf_counter()
-        for step, (y, x, _) in enumerate(
-            problem.training_batches(recipe.batch_size, epoch, augment=recipe.augment), 1
-        ):
-            total += self._step(state, y, x) * len(x)
-            done += len(x)
+        batches = problem.training_batches(recipe.batch_size, epoch, augment=recipe.augment)
+        for step, batch in enumerate(batches, 1):
+            total += self._step(state, batch) * len(batch.x)
+            done += len(batch.x)
             if step % every == 0 or step == steps:
                 loss = self._finite(float(total) / done, epoch, step)
                 self.report(Progress(step, steps, epoch, recipe.epochs, loss, last))
         synchronise(problem.device)
         return float(total) / done, time.perf_counter() - started
 
-    def _step(self, state: State, y: Tensor, x: Tensor) -> Tensor:
+    def _step(self, state: State, batch: Batch) -> Tensor:
         """One step of the optimiser; a batch too large for the GPU is taken in twice as many pieces.
 
         The gradient stays that of the batch's mean loss, but batch normalisation sees each piece by itself:
@@ -178,10 +183,10 @@ class Trainer:
         """
         while True:
             try:
-                loss = self._gradient(state, y, x)
+                loss = self._gradient(state, batch)
                 break
             except torch.OutOfMemoryError as error:
-                if state.pieces >= len(x):
+                if state.pieces >= len(batch.x):
                     raise BenchError(
                         "the device's memory does not hold one image; choose a smaller model or "
                         "smaller images, or --precision bfloat16"
@@ -192,7 +197,8 @@ class Trainer:
                 if "can't allocate memory" not in str(error):
                     raise
                 raise BenchError(
-                    f"memory does not hold a batch of {len(x)}; try a smaller --batch-size or a smaller model"
+                    f"memory does not hold a batch of {len(batch.x)}; "
+                    "try a smaller --batch-size or a smaller model"
                 ) from error
         if self.recipe.clip:
             nn.utils.clip_grad_norm_(state.module.parameters(), self.recipe.clip)
@@ -201,13 +207,14 @@ class Trainer:
         state.average(self.recipe.ema)
         return loss
 
-    def _gradient(self, state: State, y: Tensor, x: Tensor) -> Tensor:
+    def _gradient(self, state: State, batch: Batch) -> Tensor:
         """Gradient of the batch's mean loss, accumulated over its pieces."""
+        y, x, operator = batch
         state.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=x.device)
         for part_y, part_x in zip(y.chunk(state.pieces), x.chunk(state.pieces), strict=True):
             with self._precision(x.device):
-                out = state.module(part_y)
+                out = state.module(part_y, operator)
             loss = self._loss(out.float(), part_x) * (len(part_x) / len(x))
             loss.backward()
             total += loss.detach()

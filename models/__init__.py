@@ -18,7 +18,8 @@ class Model(ABC):
     """A reconstruction method: from measurements back to images.
 
     Parameters of the constructor are what can be set on the command line. Tensors that ``fit``
-    leaves as attributes of the model are what is saved with the run.
+    leaves as attributes of the model are what is saved with the run. What a model calls of the
+    operator, in ``fit`` and in ``reconstruct``, is noted and stands in its row.
     """
 
     #: Whether the training recipe (epochs, learning rate, ...) has an effect.
@@ -27,21 +28,34 @@ class Model(ABC):
     role: ClassVar[str] = "model"
     #: What the operator must define: any of ``"inverse"``, ``"adjoint"``, ``"posterior_mean"``.
     needs: ClassVar[tuple[str, ...]] = ()
+    #: Whether ``fit`` is shown images; a self-supervised method says False and is shown measurements alone.
+    supervised: ClassVar[bool] = True
+    #: What it uses beside the measurements, the images and what is noted: ``weights of resnet18``.
+    uses: tuple[str, ...] = ()
+    #: Settings that ``fit`` tried on the validation split, the one that was kept included.
+    trials: int = 1
     #: Recipe values that suit this model better than the quick preset's; the user's go first.
     recipe: ClassVar[Mapping[str, Any]] = {}
-
-    operator: Operator
 
     @abstractmethod
     def fit(self, problem: TrainingProblem) -> History:
         """Learn from ``problem``; closed-form and untrained methods return an empty history.
 
-        A model that reconstructs with the operator keeps it: ``self.operator = problem.operator``.
+        The operator is not kept: :meth:`reconstruct` is given it, and may be given another.
         """
 
     @abstractmethod
-    def reconstruct(self, y: Tensor) -> Tensor:
-        """Images ``(B, C, H, W)`` from measurements ``(B, *measurement_shape)``."""
+    def reconstruct(self, y: Tensor, operator: Operator, generator: torch.Generator) -> Tensor:
+        """Images from measurements; called without gradients, which a method that needs them turns on.
+
+        Args:
+            y: measurements ``(B, *measurement_shape)``.
+            operator: what made them.
+            generator: where all randomness comes from, on the device of ``y``.
+
+        Returns:
+            ``(B, C, H, W)`` float32.
+        """
 
     def fits(self, operator: Operator) -> str:
         """Why this model cannot work with ``operator``; an empty text if it can."""
@@ -62,7 +76,6 @@ class Model(ABC):
 
     def restore(self, problem: TrainingProblem, state: Mapping[str, Tensor]) -> None:
         """Take over what :meth:`state` saved, in place of :meth:`fit`."""
-        self.operator = problem.operator
         for name, tensor in state.items():
             setattr(self, name, tensor.to(problem.device))
 
@@ -71,7 +84,8 @@ class NetworkModel(Model):
     """A model that is an ``nn.Module``; training is the harness's.
 
     An image-to-image network defines :meth:`network`. One that works on the measurements
-    themselves, with the operator inside, defines :meth:`build` instead.
+    themselves, with the operator inside, defines :meth:`build` instead: its module is called
+    ``module(y, operator)``.
     """
 
     trained = True
@@ -98,11 +112,11 @@ class NetworkModel(Model):
         raise NotImplementedError(f"{type(self).__name__} defines neither network nor build")
 
     def build(self, problem: TrainingProblem) -> nn.Module:
-        """A module from measurements to images. Default: :meth:`network` behind ``as_image``."""
+        """A module from measurements and operator to images. Default: :meth:`network` behind ``as_image``."""
         channels, height, width = problem.image_shape
         shape = seen_shape(problem.operator)
         network = self.network(shape[0], channels, (height, width))
-        return OnImages(problem.operator, network, shape[0], channels, self.residual)
+        return OnImages(network, shape[0], channels, self.residual)
 
     def fit(self, problem: TrainingProblem) -> History:
         """Train the network by the recipe; the weights of the best epoch are kept."""
@@ -112,10 +126,9 @@ class NetworkModel(Model):
             self.module.prepare(problem)
         return self.trainer.train(self.module, problem)
 
-    @torch.no_grad()
-    def reconstruct(self, y: Tensor) -> Tensor:
+    def reconstruct(self, y: Tensor, operator: Operator, generator: torch.Generator) -> Tensor:
         self.module.eval()
-        return self.trainer.infer(self.module, y)
+        return self.trainer.infer(self.module, y, operator)
 
     def parameters(self) -> int:
         """Number of trainable weights."""
@@ -157,9 +170,8 @@ class OnImages(nn.Module):
     offset: Tensor
     spread: Tensor
 
-    def __init__(self, operator: Operator, network: nn.Module, channels: int, out: int, residual: bool):
+    def __init__(self, network: nn.Module, channels: int, out: int, residual: bool):
         super().__init__()
-        self.operator = operator
         self.network = network
         self.residual = residual
         self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
@@ -171,8 +183,8 @@ class OnImages(nn.Module):
 
     def prepare(self, problem: TrainingProblem) -> None:
         """Take scale and linear estimate from the first 256 training images."""
-        y, x, _ = next(problem.training_batches(256, shuffle=False))
-        image = self.operator.as_image(y)
+        y, x, operator = next(problem.training_batches(256, shuffle=False))
+        image = operator.as_image(y)
         self.mean.copy_(image.mean((0, 2, 3), keepdim=True))
         self.deviation.copy_(image.std((0, 2, 3), keepdim=True).clamp_min(1e-6))
         if self.residual:
@@ -185,10 +197,10 @@ class OnImages(nn.Module):
             left = target - self.linear.double() @ z
             self.spread.copy_(left.std(1)[:, None, None].clamp_min(1e-6))
 
-    def forward(self, y: Tensor) -> Tensor:
+    def forward(self, y: Tensor, operator: Operator) -> Tensor:
         # Outside autocast: sparse products have no bfloat16, and ciphertext bytes need their 8 bits.
         with torch.autocast(y.device.type, enabled=False):
-            z = self._scaled(self.operator.as_image(y)).contiguous(memory_format=torch.channels_last)
+            z = self._scaled(operator.as_image(y)).contiguous(memory_format=torch.channels_last)
         out: Tensor = self.network(z)
         if self.residual:
             with torch.autocast(y.device.type, enabled=False):

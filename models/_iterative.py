@@ -9,7 +9,8 @@ from torch import Tensor
 
 from bench.errors import at_least
 from bench.metrics.psnr import capped_psnr
-from bench.models._linear import LinearModel, choosing_pairs
+from bench.models._linear import LinearModel, System, choosing_pairs
+from bench.operators import Operator
 from bench.problem import TrainingProblem
 from bench.training import History
 
@@ -34,19 +35,28 @@ class EarlyStopped(LinearModel):
         self.iterations = iterations
 
     @abstractmethod
-    def iterates(self, y: Tensor) -> Iterator[Tensor]:
-        """Images ``(B, C, H, W)`` after 1, 2, ... iterations, without end."""
+    def iterates(self, system: System, y: Tensor) -> Iterator[Tensor]:
+        """Images ``(B, C, H, W)`` after 1, 2, ... iterations, without end.
+
+        Args:
+            system: the operator's linear part, scaled to norm 1.
+            y: measurements, scaled with it: ``system.scaled``.
+        """
 
     @torch.no_grad()
     def fit(self, problem: TrainingProblem) -> History:
-        self.prepare(problem)
+        low, high = problem.value_range
+        self.trials = self.iterations
         total = torch.zeros(self.iterations, dtype=torch.float64, device=problem.device)
-        for y, x, _ in choosing_pairs(problem):
-            scores = [capped_psnr(image, x).sum() for image in islice(self.iterates(y), self.iterations)]
-            total += torch.stack(scores)
+        for y, x, operator in choosing_pairs(problem):
+            images = islice(self._from(y, operator), self.iterations)
+            total += torch.stack([capped_psnr(image, x, high - low).sum() for image in images])
         self.chosen = total.argmax() + 1
         return []
 
-    @torch.no_grad()
-    def reconstruct(self, y: Tensor) -> Tensor:
-        return next(islice(self.iterates(y), int(self.chosen) - 1, None))
+    def reconstruct(self, y: Tensor, operator: Operator, generator: torch.Generator) -> Tensor:
+        return next(islice(self._from(y, operator), int(self.chosen) - 1, None))
+
+    def _from(self, y: Tensor, operator: Operator) -> Iterator[Tensor]:
+        system = System(operator, y.device)
+        return self.iterates(system, system.scaled(y))

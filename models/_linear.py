@@ -1,7 +1,8 @@
 """The linear operator behind a measurement, for models that reconstruct with it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import islice
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -15,6 +16,8 @@ from bench.problem import Batch, TrainingProblem
 CHOOSING, CHUNK = 128, 64
 #: Steps of power iteration, and what its result is raised by: it approaches the norm from below.
 POWER_STEPS, MARGIN = 100, 1.01
+#: Norms that were found, by device; gone with their operator.
+_NORMS: WeakKeyDictionary[Operator, dict[torch.device, float]] = WeakKeyDictionary()
 
 
 def linear_part(operator: Operator) -> Operator:
@@ -53,7 +56,10 @@ class System:
         self.operator = linear_part(operator)
         self.generator = torch.Generator(device)
         self.norm = 1.0
-        self.norm = self._norm(device)
+        known = _NORMS.setdefault(operator, {})
+        if device not in known:
+            known[device] = self._norm(device)
+        self.norm = known[device]
 
     def forward(self, x: Tensor) -> Tensor:
         """``A x / |A|``."""
@@ -81,19 +87,8 @@ class System:
 class LinearModel(Model):
     """A model that reconstructs with the operator's linear part and its exact adjoint."""
 
-    system: System
-
     def fits(self, operator: Operator) -> str:
         return why_not_linear(operator)
-
-    def prepare(self, problem: TrainingProblem) -> None:
-        """Keep the problem's operator."""
-        self.operator = problem.operator
-        self.system = System(problem.operator, problem.device)
-
-    def restore(self, problem: TrainingProblem, state: Mapping[str, Tensor]) -> None:
-        super().restore(problem, state)
-        self.prepare(problem)
 
 
 def choosing_pairs(problem: TrainingProblem) -> Iterator[Batch]:

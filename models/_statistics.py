@@ -3,11 +3,12 @@
 import torch
 from torch import Tensor
 
+from bench.errors import UsageError
 from bench.problem import TrainingProblem
 
 
 def mean_image(problem: TrainingProblem) -> Tensor:
-    """Mean of the training images, ``(C, H, W)`` float32 in [0, 1], on the device."""
+    """Mean of the training images, ``(C, H, W)`` float32, on the device; summed in float64."""
     total = torch.zeros(problem.image_shape, dtype=torch.float64, device=problem.device)
     for images in problem.training_images(1024):
         total += images.sum(0, dtype=torch.float64)
@@ -15,9 +16,18 @@ def mean_image(problem: TrainingProblem) -> Tensor:
 
 
 def histogram(problem: TrainingProblem) -> Tensor:
-    """Share of each of the 256 grey levels among all training pixels, ``(256,)``, on the device."""
+    """Share of each of the 256 grey levels among all training pixels, ``(256,)``, on the device.
+
+    Raises:
+        UsageError: images that are not made of the 256 levels ``v / 255``.
+    """
     counts = torch.zeros(256, dtype=torch.int64, device=problem.device)
     for images in problem.training_images(1024):
-        levels = (255 * images).round().clamp(0, 255).long()
-        counts += torch.bincount(levels.flatten(), minlength=256)
+        levels = (255 * images).round().clamp(0, 255)
+        if wrong := (levels / 255 != images).sum():
+            raise UsageError(
+                f"a prior over 256 grey levels needs 8-bit images; of these {images.numel()} training values "
+                f"{int(wrong)} lie between the levels v / 255 or outside [0, 1]"
+            )
+        counts += torch.bincount(levels.flatten().long(), minlength=256)
     return (counts / counts.sum()).float()

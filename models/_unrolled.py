@@ -10,7 +10,6 @@ from bench.errors import at_least
 from bench.models import NetworkModel
 from bench.models._linear import System, why_not_linear
 from bench.operators import Operator
-from bench.problem import TrainingProblem
 
 #: Updates of the image start near zero, so that training begins at the quality of the inverse.
 GAIN = 0.01
@@ -36,39 +35,43 @@ class UnrolledModel(NetworkModel):
         return why_not_linear(operator)
 
 
-class Unrolled(nn.Module):
-    """Base of the modules: the operator scaled to norm 1, on measurements laid out as images.
+class OnPlane(System):
+    """The operator scaled to norm 1, on measurements laid out as images for convolutions.
 
     The gradient of a linear operator is its adjoint, so training runs through both.
+
+    Args:
+        operator: chains and noise included.
+        y: measurements of it.
     """
 
-    def __init__(self, problem: TrainingProblem):
-        super().__init__()
-        self.operator = problem.operator
-        self.system = System(problem.operator, problem.device)
-        self.channels = problem.image_shape[0]
-        self.plane = as_plane(problem.operator.measurement_shape)
+    def __init__(self, operator: Operator, y: Tensor):
+        with full_precision(y):
+            super().__init__(operator, y.device)
+        self.whole = operator
+        self.shape = y.shape[1:]
+        self.plane = as_plane(tuple(self.shape))
 
     def project(self, x: Tensor) -> Tensor:
         """``A x / |A|``, laid out as an image."""
         with full_precision(x):
-            return self.system.forward(x).reshape(-1, *self.plane)
+            return self.forward(x).reshape(-1, *self.plane)
 
     def back_project(self, y: Tensor) -> Tensor:
         """``A* y / |A|`` of measurements laid out as images."""
         with full_precision(y):
-            return self.system.adjoint(y.reshape(-1, *self.operator.measurement_shape))
+            return self.adjoint(y.reshape(-1, *self.shape))
 
     def measured(self, y: Tensor) -> Tensor:
         """``y / |A|``, laid out as an image."""
-        return self.system.scaled(y).reshape(-1, *self.plane)
+        return self.scaled(y).reshape(-1, *self.plane)
 
     def start(self, y: Tensor) -> Tensor:
         """The operator's closed-form inverse where there is one, else ``A* y / |A|^2``."""
         with full_precision(y):
-            if self.operator.can("inverse"):
-                return self.operator.inverse(y)
-            return self.system.adjoint(self.system.scaled(y))
+            if self.whole.can("inverse"):
+                return self.whole.inverse(y)
+            return self.adjoint(self.scaled(y))
 
 
 def full_precision(like: Tensor) -> torch.autocast:

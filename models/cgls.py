@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from bench.models._iterative import EarlyStopped
-from bench.models._linear import inner
+from bench.models._linear import System, inner
 
 
 class CGLS(EarlyStopped):
@@ -27,17 +27,17 @@ class CGLS(EarlyStopped):
     def __init__(self, iterations: int = 100):
         super().__init__(iterations)
 
-    def iterates(self, y: Tensor) -> Iterator[Tensor]:
-        residual = self.system.scaled(y)
-        gradient = direction = self.system.adjoint(residual)
+    def iterates(self, system: System, y: Tensor) -> Iterator[Tensor]:
+        residual = y
+        gradient = direction = system.adjoint(residual)
         x, square = torch.zeros_like(gradient), inner(gradient, gradient)
         while True:
-            measured = self.system.forward(direction)
+            measured = system.forward(direction)
             step = _quotient(square, inner(measured, measured).view_as(square))
             x = x + step * direction
             yield x
             residual = residual - step.view(-1, *[1] * (y.dim() - 1)) * measured
-            gradient = self.system.adjoint(residual)
+            gradient = system.adjoint(residual)
             before, square = square, inner(gradient, gradient)
             direction = gradient + _quotient(square, before) * direction
 

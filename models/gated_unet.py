@@ -42,6 +42,7 @@ class GatedUNet(NetworkModel):
     """
 
     smallest = smallest(16)
+    uses = ("cipher structure",)
     recipe = {"epochs": 3}
 
     def __init__(self, width: int = 16, pairs: int = 2048):
@@ -87,7 +88,7 @@ class _Posterior(nn.Module):
         ):
             buffer.copy_(value)
 
-    def forward(self, y: Tensor) -> Tensor:
+    def forward(self, y: Tensor, operator: Operator) -> Tensor:
         seen, posterior, level = self.single_pixels(y)
         mean = self.mean.expand(len(y), *self.mean.shape)
         out = self.network(torch.cat([seen, mean], 1).contiguous(memory_format=torch.channels_last)).float()

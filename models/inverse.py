@@ -1,5 +1,6 @@
 """The operator's closed-form inverse."""
 
+import torch
 from torch import Tensor
 
 from bench.models import Model
@@ -21,8 +22,7 @@ class Inverse(Model):
         return "ceiling" if operator.exact_inverse else "model"
 
     def fit(self, problem: TrainingProblem) -> History:
-        self.operator = problem.operator
         return []
 
-    def reconstruct(self, y: Tensor) -> Tensor:
-        return self.operator.inverse(y)
+    def reconstruct(self, y: Tensor, operator: Operator, generator: torch.Generator) -> Tensor:
+        return operator.inverse(y)

@@ -1,5 +1,6 @@
 """What a cryptanalyst would do."""
 
+import torch
 from torch import Tensor
 
 from bench.errors import at_least
@@ -28,6 +29,7 @@ class KnownPlaintext(Model):
         ValueError: pairs is less than 1.
     """
 
+    uses = ("cipher structure",)
     stream: Tensor
     sigma: Tensor
     found: Tensor
@@ -47,7 +49,7 @@ class KnownPlaintext(Model):
         self.prior, self.mean = histogram(problem), mean_image(problem)
         return []
 
-    def reconstruct(self, y: Tensor) -> Tensor:
+    def reconstruct(self, y: Tensor, operator: Operator, generator: torch.Generator) -> Tensor:
         if not bool(self.found):
             return self.mean.expand(len(y), *self.mean.shape)
         return posterior_mean(y, self.stream, self.sigma, self.prior)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from bench.models._iterative import EarlyStopped
+from bench.models._linear import System
 
 
 class Landweber(EarlyStopped):
@@ -25,9 +26,8 @@ class Landweber(EarlyStopped):
     def __init__(self, iterations: int = 500):
         super().__init__(iterations)
 
-    def iterates(self, y: Tensor) -> Iterator[Tensor]:
-        y = self.system.scaled(y)
-        x = self.system.adjoint(y)
+    def iterates(self, system: System, y: Tensor) -> Iterator[Tensor]:
+        x = system.adjoint(y)
         while True:
             yield x
-            x = x + self.system.adjoint(y - self.system.forward(x))
+            x = x + system.adjoint(y - system.forward(x))

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from bench.models._unrolled import GAIN, Unrolled, UnrolledModel, Update
+from bench.models._unrolled import GAIN, OnPlane, UnrolledModel, Update, as_plane
+from bench.operators import Operator
 from bench.problem import TrainingProblem
 
 
@@ -39,26 +40,36 @@ class LearnedPrimalDual(UnrolledModel):
         super().__init__(iterations, memory, width)
 
     def build(self, problem: TrainingProblem) -> nn.Module:
-        return PrimalDual(problem, self.iterations, self.memory, self.width)
+        planes = as_plane(problem.operator.measurement_shape)[0]
+        return PrimalDual(problem.image_shape[0], planes, self.iterations, self.memory, self.width)
 
 
-class PrimalDual(Unrolled):
-    """The unrolled iteration as a module, from measurements to images."""
+class PrimalDual(nn.Module):
+    """The unrolled iteration as a module, from measurements and operator to images.
 
-    def __init__(self, problem: TrainingProblem, iterations: int, memory: int, width: int):
-        super().__init__(problem)
-        self.memory = memory
-        c, m = self.channels, self.plane[0]
+    Args:
+        channels: of the image.
+        planes: of the measurement laid out as an image.
+        iterations: as of the model, like the rest.
+        memory: images and measurements carried along.
+        width: channels between the convolutions.
+    """
+
+    def __init__(self, channels: int, planes: int, iterations: int, memory: int, width: int):
+        super().__init__()
+        self.channels, self.planes, self.memory = channels, planes, memory
+        c, m = channels, planes
         dual = [Update((memory + 2) * m, memory * m, width) for _ in range(iterations)]
         primal = [Update((memory + 1) * c, memory * c, width, GAIN) for _ in range(iterations)]
         self.dual, self.primal = nn.ModuleList(dual), nn.ModuleList(primal)
 
-    def forward(self, y: Tensor) -> Tensor:
-        c, m = self.channels, self.plane[0]
-        g = self.measured(y)
-        f = self.start(y).repeat(1, self.memory, 1, 1)
+    def forward(self, y: Tensor, operator: Operator) -> Tensor:
+        c, m = self.channels, self.planes
+        system = OnPlane(operator, y)
+        g = system.measured(y)
+        f = system.start(y).repeat(1, self.memory, 1, 1)
         h = torch.zeros_like(g).repeat(1, self.memory, 1, 1)
         for dual, primal in zip(self.dual, self.primal, strict=True):
-            h = h + dual(torch.cat([h, self.project(f[:, -c:]), g], 1))
-            f = f + primal(torch.cat([f, self.back_project(h[:, :m])], 1))
+            h = h + dual(torch.cat([h, system.project(f[:, -c:]), g], 1))
+            f = f + primal(torch.cat([f, system.back_project(h[:, :m])], 1))
         return f[:, :c]

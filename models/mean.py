@@ -1,9 +1,11 @@
 """The mean of the training images."""
 
+import torch
 from torch import Tensor
 
 from bench.models import Model
 from bench.models._statistics import mean_image
+from bench.operators import Operator
 from bench.problem import TrainingProblem
 from bench.training import History
 
@@ -21,5 +23,5 @@ class Mean(Model):
         self.image = mean_image(problem)
         return []
 
-    def reconstruct(self, y: Tensor) -> Tensor:
+    def reconstruct(self, y: Tensor, operator: Operator, generator: torch.Generator) -> Tensor:
         return self.image.repeat(len(y), 1, 1, 1)

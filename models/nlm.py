@@ -8,7 +8,7 @@ from skimage.restoration import denoise_nl_means
 from torch import Tensor
 
 from bench.errors import at_least
-from bench.metrics.psnr import psnr
+from bench.metrics.psnr import capped_psnr
 from bench.models import Model
 from bench.operators import Operator
 from bench.problem import TrainingProblem
@@ -61,15 +61,17 @@ class NLM(Model):
         y, x, _ = next(problem.training_batches(256, shuffle=False))
         self.sigma = (y - x).std().double()
         y, x, _ = next(problem.validation_batches(IMAGES))
+        low, high = problem.value_range
 
         def score(strength: float) -> float:
-            return float(psnr(self._denoised(y, strength), x).mean())
+            return float(capped_psnr(self._denoised(y, strength), x, high - low).mean())
 
-        strength = max(STRENGTHS, key=score) if self.strength is None else self.strength
-        self.chosen = torch.tensor(strength, dtype=torch.float64)
+        tried = STRENGTHS if self.strength is None else (self.strength,)
+        self.trials = len(tried)
+        self.chosen = torch.tensor(max(tried, key=score), dtype=torch.float64)
         return []
 
-    def reconstruct(self, y: Tensor) -> Tensor:
+    def reconstruct(self, y: Tensor, operator: Operator, generator: torch.Generator) -> Tensor:
         return self._denoised(y, float(self.chosen))
 
     def _denoised(self, y: Tensor, strength: float) -> Tensor:

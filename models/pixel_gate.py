@@ -28,6 +28,7 @@ class PixelGate(NetworkModel):
         ValueError: width or depth is less than 1.
     """
 
+    uses = ("bits of bytes",)
     recipe = {"epochs": 3, "batch_size": 16, "lr": 2e-2}
 
     def __init__(self, width: int = 64, depth: int = 2):
@@ -41,20 +42,19 @@ class PixelGate(NetworkModel):
         for inputs in (8 * channels, *[self.width] * (self.depth - 1)):
             layers += [nn.Conv2d(inputs, self.width, 1), nn.ReLU(inplace=True)]
         layers.append(nn.Conv2d(self.width, problem.image_shape[0], 1))
-        return _Gated(problem.operator, nn.Sequential(*layers), (8 * channels, *size))
+        return _Gated(nn.Sequential(*layers), (8 * channels, *size))
 
 
 class _Gated(nn.Module):
-    def __init__(self, operator: Operator, network: nn.Module, shape: tuple[int, ...]):
+    def __init__(self, network: nn.Module, shape: tuple[int, ...]):
         super().__init__()
-        self.operator = operator
         self.network = network
         self.gate = nn.Parameter(0.1 * torch.randn(shape))
 
-    def forward(self, y: Tensor) -> Tensor:
+    def forward(self, y: Tensor, operator: Operator) -> Tensor:
         # Outside autocast: sparse products have no bfloat16, and bytes need their 8 bits.
         with torch.autocast(y.device.type, enabled=False):
-            raw = (255 * self.operator.as_image(y)).round().clamp(0, 255).to(torch.uint8)
+            raw = (255 * operator.as_image(y)).round().clamp(0, 255).to(torch.uint8)
         bits = bit_signs(raw.permute(0, 2, 3, 1)).flatten(3).permute(0, 3, 1, 2)
         out: Tensor = self.network(bits * self.gate)
         return out

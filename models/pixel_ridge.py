@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from bench.metrics.psnr import psnr
+from bench.metrics.psnr import capped_psnr
 from bench.models import Model
 from bench.models._statistics import mean_image
 from bench.operators import Operator
@@ -38,9 +38,10 @@ class PixelRidge(Model):
 
     def __init__(self, features: Literal["bits", "bytes"] = "bits"):
         self.features = features
+        if features == "bits":
+            self.uses = ("bits of bytes",)
 
     def fit(self, problem: TrainingProblem) -> History:
-        self.operator = problem.operator
         self.mean = mean_image(problem)
         self.offset = self._mean_features(problem)
         gram, mixed = self._sums(problem)
@@ -50,20 +51,25 @@ class PixelRidge(Model):
             self.coefficients = _solve(gram, mixed, weight * scale)
             tried.append((self._validate(problem), weight, self.coefficients))
         self.coefficients = max(tried, key=lambda t: t[0])[2]
+        self.trials = len(WEIGHTS)
         return []
 
-    def reconstruct(self, y: Tensor) -> Tensor:
-        features = seen(self.operator, y, self.features) - self.offset
+    def reconstruct(self, y: Tensor, operator: Operator, generator: torch.Generator) -> Tensor:
+        features = seen(operator, y, self.features) - self.offset
         values = torch.einsum("npf,pfc->ncp", features, self.coefficients)
         return values.view(len(y), *self.mean.shape) + self.mean
 
     def _validate(self, problem: TrainingProblem) -> float:
-        pairs = problem.validation_batches(64)
-        return float(torch.cat([psnr(self.reconstruct(y), x) for y, x, _ in pairs]).mean())
+        low, high = problem.value_range
+        scores = [
+            capped_psnr(self.reconstruct(y, operator, torch.Generator(y.device)), x, high - low)
+            for y, x, operator in problem.validation_batches(64)
+        ]
+        return float(torch.cat(scores).mean())
 
     def _mean_features(self, problem: TrainingProblem) -> Tensor:
         batches = problem.training_batches(64, shuffle=False)
-        total = sum(seen(self.operator, y, self.features).sum(0, dtype=torch.float64) for y, _, _ in batches)
+        total = sum(seen(b.operator, b.y, self.features).sum(0, dtype=torch.float64) for b in batches)
         assert isinstance(total, Tensor)
         return (total / problem.train_count).float()
 
@@ -72,8 +78,8 @@ class PixelRidge(Model):
         pixels, count = self.offset.shape
         gram = torch.zeros(pixels, count, count, device=problem.device)
         mixed = torch.zeros(pixels, count, len(self.mean), device=problem.device)
-        for y, x, _ in problem.training_batches(256, shuffle=False):
-            features = (seen(self.operator, y, self.features) - self.offset).transpose(0, 1)
+        for y, x, operator in problem.training_batches(256, shuffle=False):
+            features = (seen(operator, y, self.features) - self.offset).transpose(0, 1)
             target = (x - self.mean).flatten(2).permute(2, 0, 1)
             gram.baddbmm_(features.mT, features)
             mixed.baddbmm_(features.mT, target)

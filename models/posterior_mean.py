@@ -1,9 +1,11 @@
 """The posterior mean of each pixel, from the operator itself."""
 
+import torch
 from torch import Tensor
 
 from bench.models import Model
 from bench.models._statistics import histogram
+from bench.operators import Operator
 from bench.problem import TrainingProblem
 from bench.training import History
 
@@ -21,9 +23,8 @@ class PosteriorMean(Model):
     prior: Tensor
 
     def fit(self, problem: TrainingProblem) -> History:
-        self.operator = problem.operator
         self.prior = histogram(problem)
         return []
 
-    def reconstruct(self, y: Tensor) -> Tensor:
-        return self.operator.posterior_mean(y, None, self.prior)
+    def reconstruct(self, y: Tensor, operator: Operator, generator: torch.Generator) -> Tensor:
+        return operator.posterior_mean(y, None, self.prior)

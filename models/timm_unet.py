@@ -47,6 +47,8 @@ class TimmUNet(NetworkModel):
         self.encoder = encoder
         self.width = width
         self.pretrained = pretrained
+        if pretrained:
+            self.uses = (f"weights of {encoder}",)
         self.residual = residual
         try:
             with torch.device("meta"):

@@ -7,22 +7,24 @@ from torch import Tensor
 
 from bench.errors import at_least
 from bench.metrics.psnr import capped_psnr
-from bench.models._linear import LinearModel, choosing_pairs
+from bench.models._linear import LinearModel, System, choosing_pairs
+from bench.operators import Operator
 from bench.problem import TrainingProblem
 from bench.training import History
 
-#: Weights tried first, by factors of 10; then the best is refined by ever smaller factors.
+#: Weights tried first, for values in [0, 1], by factors of 10; then the best is refined by smaller factors.
 COARSE = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 FACTORS = (10**0.5, 10**0.25, 10**0.125)
-#: The primal step is ``STEP / sqrt(weight)`` within these bounds, and the dual ones follow from it: about
-#: the fastest on CT, deblurring and denoising alike, whose best weights differ by a factor of 1000.
+#: The primal step is ``STEP / sqrt(weight)`` within these bounds (weights as for values in [0, 1]), and the
+#: dual ones follow from it: about the fastest on CT, deblurring and denoising alike, whose best weights
+#: differ by a factor of 1000.
 STEP, LEAST_STEP, LARGEST_STEP = 0.06, 0.1, 10.0
 
 
 class TV(LinearModel):
     """Total variation by a primal-dual method, weight chosen by the validation split; linear operators.
 
-    The minimum over 0 <= x <= 1 of
+    The minimum, over x in the range of the dataset's values, of
 
         |A x - y|^2 / (2 |A|^2) + weight sum_p |(grad x)_p|
 
@@ -44,6 +46,8 @@ class TV(LinearModel):
     """
 
     chosen: Tensor
+    #: Lowest and highest value of an image.
+    bounds: Tensor
 
     def __init__(self, weight: float | None = None, iterations: int = 200):
         if weight is not None and not 0 <= weight < math.inf:
@@ -51,48 +55,51 @@ class TV(LinearModel):
         at_least(1, iterations=iterations)
         self.weight = weight
         self.iterations = iterations
+        self.bounds = torch.tensor((0.0, 1.0))
 
     @torch.no_grad()
     def fit(self, problem: TrainingProblem) -> History:
-        self.prepare(problem)
+        self.bounds = torch.tensor(problem.value_range, device=problem.device)
         weight = self._best_weight(problem) if self.weight is None else self.weight
         self.chosen = torch.tensor(weight, device=problem.device)
         return []
 
-    @torch.no_grad()
-    def reconstruct(self, y: Tensor) -> Tensor:
-        return self.minimise(y, float(self.chosen))
+    def reconstruct(self, y: Tensor, operator: Operator, generator: torch.Generator) -> Tensor:
+        return self.minimise(System(operator, y.device), y, float(self.chosen))
 
-    def minimise(self, y: Tensor, weight: float) -> Tensor:
+    def minimise(self, system: System, y: Tensor, weight: float) -> Tensor:
         """The minimiser for one weight."""
-        system, y = self.system, self.system.scaled(y)
-        step = min(max(STEP / math.sqrt(max(weight, 1e-12)), LEAST_STEP), LARGEST_STEP)
+        low, high = self.bounds.tolist()
+        y = system.scaled(y)
+        step = min(max(STEP / math.sqrt(max(weight / (high - low), 1e-12)), LEAST_STEP), LARGEST_STEP)
         data_step, tv_step = 0.5 / step, 0.5 / (8 * step)  # |A| = 1, |grad|^2 <= 8
-        x = system.adjoint(y).clamp(0, 1)
+        x = system.adjoint(y).clamp(low, high)
         ahead, data, edges = x, torch.zeros_like(y), torch.zeros_like(gradient(x))
         for _ in range(self.iterations):
             data = (data + data_step * (system.forward(ahead) - y)) / (1 + data_step)
             edges = _shrunk(edges + tv_step * gradient(ahead), weight)
             before = x
-            x = (x - step * (system.adjoint(data) + gradient_adjoint(edges))).clamp(0, 1)
+            x = (x - step * (system.adjoint(data) + gradient_adjoint(edges))).clamp(low, high)
             ahead = 2 * x - before
         return x
 
     def _best_weight(self, problem: TrainingProblem) -> float:
         """Best weight of the coarse ones, then of its neighbours, ever nearer."""
-        pairs = list(choosing_pairs(problem))
+        batches = [(System(b.operator, b.y.device), b.y, b.x) for b in choosing_pairs(problem)]
+        low, high = problem.value_range
         scores: dict[float, float] = {}
 
         def score(weight: float) -> float:
             if weight not in scores:
-                scores[weight] = sum(
-                    float(capped_psnr(self.minimise(y, weight), x).sum()) for y, x, _ in pairs
-                )
+                quality = [capped_psnr(self.minimise(a, y, weight), x, high - low) for a, y, x in batches]
+                scores[weight] = sum(float(q.sum()) for q in quality)
             return scores[weight]
 
-        best = max(COARSE, key=score)
+        # The data term is quadratic in the values, the variation linear: weights grow with the range.
+        best = max(((high - low) * weight for weight in COARSE), key=score)
         for factor in FACTORS:
             best = max((best, best / factor, best * factor), key=score)
+        self.trials = len(scores)
         return best
 
 

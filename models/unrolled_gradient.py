@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from bench.models._unrolled import GAIN, Unrolled, UnrolledModel, Update
+from bench.models._unrolled import GAIN, OnPlane, UnrolledModel, Update
+from bench.operators import Operator
 from bench.problem import TrainingProblem
 
 
@@ -39,24 +40,31 @@ class UnrolledGradient(UnrolledModel):
         super().__init__(iterations, memory, width)
 
     def build(self, problem: TrainingProblem) -> nn.Module:
-        return GradientDescent(problem, self.iterations, self.memory, self.width)
+        return GradientDescent(problem.image_shape[0], self.iterations, self.memory, self.width)
 
 
-class GradientDescent(Unrolled):
-    """The unrolled iteration as a module, from measurements to images."""
+class GradientDescent(nn.Module):
+    """The unrolled iteration as a module, from measurements and operator to images.
 
-    def __init__(self, problem: TrainingProblem, iterations: int, memory: int, width: int):
-        super().__init__(problem)
-        self.memory = memory
-        c = self.channels
+    Args:
+        channels: of the image.
+        iterations: as of the model, like the rest.
+        memory: images carried along.
+        width: channels between the convolutions.
+    """
+
+    def __init__(self, channels: int, iterations: int, memory: int, width: int):
+        super().__init__()
+        self.channels, self.memory = channels, memory
+        c = channels
         steps = [Update((memory + 2) * c, (memory + 1) * c, width, GAIN) for _ in range(iterations)]
         self.steps = nn.ModuleList(steps)
 
-    def forward(self, y: Tensor) -> Tensor:
-        c = self.channels
-        g, x = self.measured(y), self.start(y)
+    def forward(self, y: Tensor, operator: Operator) -> Tensor:
+        c, system = self.channels, OnPlane(operator, y)
+        g, x = system.measured(y), system.start(y)
         state = torch.cat([x, torch.zeros_like(x).repeat(1, self.memory, 1, 1)], 1)
         for step in self.steps:
-            gradient = self.back_project(self.project(state[:, :c]) - g)
+            gradient = system.back_project(system.project(state[:, :c]) - g)
             state = state + step(torch.cat([state, gradient], 1))
         return state[:, :c]

@@ -146,13 +146,14 @@ def entries_table(title: str, entries: Iterable[Entry]) -> Table:
 
 
 def checks_table(subject: str, checks: Iterable["Check"]) -> Table:
-    """One row per rule of a contract: a tick, or a cross with the failing figure."""
+    """One row per rule of a contract: a tick, a cross and the failing figure, or - if it does not apply."""
     table = _table(subject)
     table.add_column(no_wrap=True)
     table.add_column("rule")
     table.add_column("figure", overflow="fold")
     for check in checks:
         mark, style = ("[green]✓[/]", "") if check.passed else ("[red]✗[/]", "red")
+        mark, style = (mark, style) if check.applies else ("-", "dim")
         table.add_row(mark, escape(check.rule), escape(check.figure), style=style)
     return table
 

@@ -14,7 +14,9 @@ from bench.errors import BenchError
 from bench.metrics.psnr import psnr
 from bench.metrics.ssim import ssim
 from bench.models import Model
-from bench.problem import Problem
+from bench.operators import noting_uses
+from bench.problem import Batch, Problem
+from bench.seeding import stream
 from bench.training import Progress
 
 #: Test images whose measurement, reconstruction and truth are kept as pictures.
@@ -23,7 +25,11 @@ SAMPLES = 8
 
 @torch.no_grad()
 def evaluate(
-    model: Model, problem: Problem, report: Callable[[Progress], None] = lambda progress: None
+    model: Model,
+    problem: Problem,
+    report: Callable[[Progress], None] = lambda progress: None,
+    seed: int = 0,
+    used: set[str] | None = None,
 ) -> tuple[pd.DataFrame, str, dict[str, Tensor]]:
     """Scores and group of every test image, the SHA-256 of the measurements, and the first images as tensors.
 
@@ -31,6 +37,8 @@ def evaluate(
         model: fitted.
         problem: what it was fitted to.
         report: called after every 64 images.
+        seed: the training seed, which samplers draw by too.
+        used: takes the names of what the model calls of the operator.
 
     Returns:
         One row per test image: a column for each metric, and ``group``: the photograph, patient or volume
@@ -43,9 +51,10 @@ def evaluate(
     rows: list[Tensor] = []
     kept: list[tuple[Tensor, Tensor, Tensor]] = []
     done, count = 0, len(problem.splits.test)
-    for y, x, _ in problem.test_batches():
+    for batch in problem.test_batches():
+        y, x, _ = batch
         sha.update(y.cpu().contiguous().numpy().data)
-        image = _reconstructed(model, y, x)
+        image = reconstructed(model, batch, seed, done, used)
         rows.append(torch.stack([psnr(image, x), ssim(image, x)], 1).cpu())
         if done < SAMPLES:
             kept.append((y[:SAMPLES].cpu(), image[:SAMPLES].cpu(), x[:SAMPLES].cpu()))
@@ -63,8 +72,26 @@ def groups(split: Any) -> list[str]:
     return [str(name) for name in (range(len(split)) if known is None else known)]
 
 
-def _reconstructed(model: Model, y: Tensor, x: Tensor) -> Tensor:
-    image = model.reconstruct(y)
+@torch.no_grad()
+def reconstructed(
+    model: Model, batch: Batch, seed: int = 0, first: int = 0, used: set[str] | None = None
+) -> Tensor:
+    """The model's images of test measurements, with a generator of their own: the same at every call.
+
+    Args:
+        model: fitted.
+        batch: measurements, images and the operator.
+        seed: the training seed.
+        first: number of the batch's first test image.
+        used: takes the names of what the model calls of the operator.
+
+    Raises:
+        BenchError: the model returned something else than one image per measurement.
+    """
+    y, x, operator = batch
+    generator = stream(y.device, seed, "reconstruct", first)
+    with noting_uses(set() if used is None else used):
+        image = model.reconstruct(y, operator, generator)
     if not isinstance(image, Tensor) or image.shape != x.shape:
         what = f"{tuple(image.shape)}" if isinstance(image, Tensor) else f"a {type(image).__name__}"
         raise BenchError(f"{type(model).__name__} returned {what}, not images {tuple(x.shape)}")

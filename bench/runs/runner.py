@@ -21,7 +21,7 @@ from bench.errors import BenchError, DivergedError, MismatchError, UsageError
 from bench.losses import own_losses
 from bench.metrics import mean_score
 from bench.models import Model, NetworkModel
-from bench.operators import Operator
+from bench.operators import Operator, noting_uses
 from bench.problem import Problem
 from bench.recipe import Recipe
 from bench.runs import lease, provenance, timing
@@ -39,6 +39,7 @@ from bench.runs.leakage import repeated_ivs
 from bench.runs.record import Budget, Data, Failure, Provenance, Record, Role, runs_folder
 from bench.runs.request import specify
 from bench.runs.writing import run_lease, tidy, writing
+from bench.seeding import stream
 from bench.spec import RunSpec
 from bench.training import History, Progress, Trainer
 
@@ -262,18 +263,23 @@ class Run:
             model.trainer = trainer
         torch.manual_seed(self.spec.seed)
         report(Progress(stage="fitting"))
-        history = model.fit(self.problem.training(self.spec.seed)) or []
-        return Fitted(model, history, sum(e.seconds for e in history) or trainer.seconds, trainer)
+        used = set(model.uses)
+        with noting_uses(used):
+            history = model.fit(self.problem.training(self.spec.seed, truth=model.supervised)) or []
+        seconds = sum(e.seconds for e in history) or trainer.seconds
+        return Fitted(model, history, seconds, trainer, used)
 
     def _score(self, fitted: "Fitted", report: Callable[[Progress], None]) -> "Scored":
         """Scores of the test images, and how fast they are reconstructed."""
-        scores, digest, samples = evaluate(fitted.model, self.problem, report)
-        y = next(self.problem.test_batches()).y
+        model, seed = fitted.model, self.spec.seed
+        scores, digest, samples = evaluate(model, self.problem, report, seed, fitted.used)
+        y, _, operator = next(self.problem.test_batches())
+        generator = stream(y.device, seed, "timing")
         history = fitted.history
         timings = {
             "train_seconds": fitted.seconds,
             **timing.training([e.images for e in history], [e.seconds for e in history]),
-            **timing.inference(fitted.model.reconstruct, y),
+            **timing.inference(lambda y: model.reconstruct(y, operator, generator), y),
             "peak_memory_mb": timing.peak_memory_mb(self.device),
             "total_seconds": fitted.trainer.seconds,
         }
@@ -314,7 +320,8 @@ class Run:
             exact=int((values["psnr"] == math.inf).sum()),
             failed=int((values["psnr"] == -math.inf).sum()),
             timings=scored.timings,
-            budget=Budget(epochs=len(fitted.history), seconds=fitted.seconds),
+            budget=Budget(len(fitted.history), fitted.seconds, fitted.model.trials),
+            uses=tuple(sorted(fitted.used)),
             parameters=fitted.model.parameters(),
         )
         found = certificate(self.spec.operator, self.spec.dataset, self.spec.problem_seed)
@@ -337,7 +344,7 @@ class Run:
         if isinstance(self.model, NetworkModel):
             self.model.trainer = Trainer(self.spec.recipe or Recipe())
         state, _ = tensors.load(weights)
-        self.model.restore(self.problem.training(self.spec.seed), state)
+        self.model.restore(self.problem.training(self.spec.seed, truth=self.model.supervised), state)
 
     def _draft(self, origin: Provenance, **content: Any) -> Record:
         """A record with all that is known before the run."""
@@ -380,12 +387,14 @@ class Fitted:
         history: of its training.
         seconds: time of the training steps, or of ``fit`` where there are none.
         trainer: whose clock the run goes by.
+        used: what the model used of the operator, and beside it.
     """
 
     model: Model
     history: History
     seconds: float
     trainer: Trainer
+    used: set[str]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from torch import Tensor
 SECONDS, LEAST_CALLS, MOST_CALLS, WARM_UP_CALLS = 0.5, 3, 100, 2
 
 
+@torch.no_grad()
 def inference(reconstruct: Callable[[Tensor], Tensor], y: Tensor) -> dict[str, float]:
     """Speed of ``reconstruct`` on a batch that lies on the device.
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench.errors import BenchError, UsageError, reason
 from bench.runs import provenance
-from bench.runs.evaluation import as_picture, evaluate
+from bench.runs.evaluation import as_picture, evaluate, reconstructed
 from bench.runs.record import Record
 from bench.runs.request import find_device
 from bench.runs.runner import Run, deterministic
@@ -97,7 +97,7 @@ def verify(record: Record) -> Verification:
     run = restored(record)
     here = provenance.collect(run.problem.device)
     with deterministic(run.problem.device):
-        scores, digest, _ = evaluate(run.model, run.problem)
+        scores, digest, _ = evaluate(run.model, run.problem, seed=run.spec.seed)
     old, new = record.per_unit, scores
     if len(old) != len(new):
         raise UsageError(f"the dataset has {len(new)} test images now; the record has {len(old)}")
@@ -136,7 +136,6 @@ def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> 
     return found
 
 
-@torch.no_grad()
 def reconstructions(record: Record, images: Sequence[int]) -> dict[str, Any]:
     """Measurement, reconstruction and truth of some test images as pictures ``(N, H, W, 3)`` uint8.
 
@@ -147,10 +146,11 @@ def reconstructions(record: Record, images: Sequence[int]) -> dict[str, Any]:
 
     run, wanted, kept = restored(record), set(images), {}
     start = 0
-    for y, x, _ in run.problem.test_batches():
+    for batch in run.problem.test_batches():
+        y, x, _ = batch
         inside = [i for i in range(start, start + len(x)) if i in wanted]
         if inside:
-            made = run.model.reconstruct(y)
+            made = reconstructed(run.model, batch, run.spec.seed, start)
             for i in inside:
                 kept[i] = (y[i - start].cpu(), made[i - start].cpu(), x[i - start].cpu())
         start += len(x)

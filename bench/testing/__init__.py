@@ -23,7 +23,7 @@ from bench.operators import Operator
 from bench.problem import build_operator
 from bench.spec import Component, parse_chain
 from bench.testing.models import MODEL_RULES, Trial
-from bench.testing.operators import OPERATOR_RULES, Broken, Case, Figure
+from bench.testing.operators import OPERATOR_RULES, Broken, Case, Figure, NotApplicable
 
 #: Grey, colour, odd sizes, and a larger one that is not square.
 SHAPES = ((1, 16, 16), (3, 16, 16), (1, 15, 13), (3, 24, 20))
@@ -40,12 +40,14 @@ class Check:
         rule: what must hold.
         passed: whether it holds; true where it does not apply.
         figure: the failing figure; else the worst one that was measured, or why it does not apply.
+        applies: whether there was anything to hold.
     """
 
     subject: str
     rule: str
     passed: bool
     figure: str = ""
+    applies: bool = True
 
 
 def require(checks: Sequence[Check]) -> None:
@@ -181,6 +183,9 @@ def _over(subject: str, text: str, rule: Callable[[Any], Figure], cases: Mapping
         except Exception as error:
             reason = str(error) if isinstance(error, Broken) else f"{type(error).__name__}: {error}"
             return Check(subject, text, False, f"{name}: {reason}")
+    idle = [figure.why for figure in figures if isinstance(figure, NotApplicable)]
+    if len(idle) == len(figures):
+        return Check(subject, text, True, idle[0], applies=False)
     numbers = [figure for figure in figures if isinstance(figure, float)]
     words = [figure for figure in figures if isinstance(figure, str)]
     shown = f"{max(numbers):.1e}" if any(numbers) else "0" if numbers else words[0] if words else ""

@@ -18,8 +18,16 @@ from bench.seeding import stream
 #: Linearity and the dot test hold to this, relative to the norms.
 TOLERANCE = 1e-5
 
-#: What a rule that holds has measured, or why it does not apply.
-Figure = float | str | None
+
+@dataclass(frozen=True)
+class NotApplicable:
+    """A rule that has nothing to hold here; why."""
+
+    why: str
+
+
+#: What a rule that holds has measured.
+Figure = float | str | None | NotApplicable
 
 
 class Broken(Exception):
@@ -111,10 +119,10 @@ def _same_seed(case: Case) -> Figure:
 def _own_randomness(case: Case) -> None:
     results = []
     for seed in (1, 2):
-        _seed_everything(seed)
-        before = _random_states()
+        seed_everything(seed)
+        before = random_states()
         results.append(case.measure())
-        if changed := [name for name, state in _random_states().items() if state != before[name]]:
+        if changed := [name for name, state in random_states().items() if state != before[name]]:
             raise Broken(f"forward draws from the global generator of {' and '.join(changed)}")
     if not same(*results):
         raise Broken("forward depends on a global random state")
@@ -146,7 +154,7 @@ def _devices(case: Case) -> Figure:
 def _linear(case: Case) -> Figure:
     case = case.quiet
     if not case.operator.linear:
-        return "it is not linear"
+        return NotApplicable("it is not linear")
     worst = 0.0
     for dtype in case.types:
         x, z = (case.normal(case.operator.image_shape, dtype, name) for name in "xz")
@@ -158,7 +166,7 @@ def _linear(case: Case) -> Figure:
 def _adjoint(case: Case) -> Figure:
     case = case.quiet
     if not case.operator.linear:
-        return "it is not linear"
+        return NotApplicable("it is not linear")
     if not case.operator.can("adjoint"):
         raise Broken("a linear operator defines adjoint")
     worst = 0.0
@@ -174,7 +182,7 @@ def _adjoint(case: Case) -> Figure:
 
 def _exact(case: Case) -> Figure:
     if not case.operator.exact_inverse:
-        return "not claimed"
+        return NotApplicable("not claimed")
     wrong = case.operator.inverse(case.measure()) != case.x
     if wrong.any():
         raise Broken(f"{float(wrong.double().mean()):.1%} of the values come back wrong")
@@ -253,14 +261,16 @@ def same(a: Tensor, b: Tensor) -> bool:
     return a.shape == b.shape and bool(((a == b) | (a.isnan() & b.isnan())).all())
 
 
-def _random_states() -> dict[str, bytes | object]:
+def random_states() -> dict[str, bytes | object]:
+    """The global random states of torch, NumPy and Python."""
     states: dict[str, bytes | object] = {"torch": torch.get_rng_state().numpy().tobytes()}
     states["numpy"] = str(np.random.get_state())
     states["random"] = random.getstate()
     return states
 
 
-def _seed_everything(seed: int) -> None:
+def seed_everything(seed: int) -> None:
+    """Set the global random states of torch, NumPy and Python."""
     torch.manual_seed(seed)
     np.random.seed(seed)
     random.seed(seed)

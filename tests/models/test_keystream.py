@@ -11,12 +11,14 @@ from bench.models.known_plaintext import KnownPlaintext
 from bench.models.mean import Mean
 from bench.models.posterior_mean import PosteriorMean
 from bench.recipe import Recipe
+from bench.runs.evaluation import reconstructed
 from bench.training import Trainer
 
 
 def score(model, problem) -> float:
     """Mean PSNR on the test split."""
-    return float(torch.cat([psnr(model.reconstruct(y), x) for y, x, _ in problem.test_batches()]).mean())
+    scores = [psnr(reconstructed(model, batch), batch.x) for batch in problem.test_batches()]
+    return float(torch.cat(scores).mean())
 
 
 @pytest.mark.parametrize(("noise", "train"), [("", 2), ("+noise:sigma=0.01", 900)])
@@ -40,8 +42,8 @@ def test_no_keystream_is_claimed_where_there_is_none(make_problem, operator, tra
     model.fit(problem.training())
     mean.fit(problem.training())
     assert not bool(model.found)
-    y, _, _ = next(problem.test_batches())
-    assert torch.equal(model.reconstruct(y), mean.reconstruct(y))
+    batch = next(problem.test_batches())
+    assert torch.equal(reconstructed(model, batch), reconstructed(mean, batch))
 
 
 def test_decryption_without_the_key_is_exact(make_problem):
@@ -57,7 +59,8 @@ def test_posterior_mean_against_enumeration(make_problem):
     problem = make_problem("xor_ctr+noise:sigma=0.02", size=8)
     model = PosteriorMean()
     model.fit(problem.training())
-    y, _, _ = next(problem.test_batches())
+    batch = next(problem.test_batches())
+    y = batch.y
     stream = problem.operator.parts[0].keystream(torch.device("cpu")).numpy().reshape(8, 8, 3, 4)
     levels = np.arange(256, dtype="<f4") / np.float32(255)
     code = levels.view(np.uint8).reshape(256, 4)
@@ -65,7 +68,7 @@ def test_posterior_mean_against_enumeration(make_problem):
         np.bincount(problem.splits.train.images.numpy().ravel(), minlength=256)
         / problem.splits.train.images.numel()
     )
-    found = model.reconstruct(y[:1])[0].numpy()
+    found = reconstructed(model, batch)[0].numpy()
     for channel, row, column in [(0, 0, 0), (1, 3, 5), (2, 7, 7)]:
         cipher = (code ^ stream[row, column, channel]) / 255.0
         measured = y[0, 4 * channel : 4 * channel + 4, row, column].double().numpy()
@@ -105,9 +108,9 @@ def test_gated_unet_is_exact_without_noise(make_problem):
     model.fit(problem.training())
     assert score(model, problem) == float("inf")
     # Under autocast too: 8 bits of mantissa are too few to tell ciphertext bytes apart after products.
-    y, x, _ = next(problem.test_batches())
+    y, x, operator = next(problem.test_batches())
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(model.module(y), x)
+        assert torch.equal(model.module(y, operator), x)
 
 
 def test_gated_unet_ends_at_the_mean_where_there_is_no_keystream(make_problem):

@@ -1,5 +1,8 @@
 """The linear part of an operator, which classical and unrolled methods compute with."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 
@@ -62,9 +65,23 @@ def test_norm_of_zero():
         def adjoint(self, y):
             return 0 * y
 
-    model = Landweber()
-    model.system = System(Nothing((1, 4, 4)), CPU)
-    assert torch.equal(next(model.iterates(torch.zeros(2, 1, 4, 4))), torch.zeros(2, 1, 4, 4))
+    iterates = Landweber().iterates(System(Nothing((1, 4, 4)), CPU), torch.zeros(2, 1, 4, 4))
+    assert torch.equal(next(iterates), torch.zeros(2, 1, 4, 4))
+
+
+def test_norm_is_found_once(monkeypatch):
+    """An operator's norm is remembered while the operator lives, on it nothing is written, and no longer."""
+    given, calls = CT((1, 8, 8), angles=3), []
+    find = System._norm
+    monkeypatch.setattr(System, "_norm", lambda self, device: calls.append(1) or find(self, device))
+    before = dict(vars(given))
+    norms = {System(given, CPU).norm for _ in range(3)}
+    assert len(norms) == len(calls) == 1
+    assert set(vars(given)) == set(before)
+    kept = weakref.ref(given)
+    del given
+    gc.collect()
+    assert kept() is None
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from bench.operators.denoising import Denoising
 from bench.operators.noise import Noise
 from bench.operators.shared.chain import Chain
 from bench.problem import Problem
+from bench.runs.evaluation import reconstructed
 
 
 def problem_of(operator: Operator) -> Problem:
@@ -30,13 +31,14 @@ def test_as_good_as_the_best_strength():
     model = NLM(distance=5)
     model.fit(problem.training())
     assert float(model.sigma) == pytest.approx(25 / 255, rel=0.02)
-    y, x, _ = next(problem.test_batches())
+    batch = next(problem.test_batches())
+    y, x, _ = batch
     best = -np.inf
     for h in np.linspace(0.2, 1.5, 27) * 25 / 255:
         settings = {"patch_size": 5, "patch_distance": 5, "h": h, "sigma": 25 / 255, "channel_axis": 0}
         images = [denoise_nl_means(image, **settings) for image in y.numpy()]
         best = max(best, float(psnr(torch.from_numpy(np.stack(images)), x).mean()))
-    assert float(psnr(model.reconstruct(y), x).mean()) > best - 0.1
+    assert float(psnr(reconstructed(model, batch), x).mean()) > best - 0.1
     assert best > float(psnr(y, x).mean()) + 4
 
 
@@ -45,8 +47,8 @@ def test_no_noise():
     problem = problem_of(Noise((3, 32, 32), sigma=0))
     model = NLM()
     model.fit(problem.training())
-    y, _, _ = next(problem.test_batches())
-    assert torch.equal(model.reconstruct(y), y)
+    batch = next(problem.test_batches())
+    assert torch.equal(reconstructed(model, batch), batch.y)
 
 
 def test_where_it_fits():

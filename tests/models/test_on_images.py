@@ -63,32 +63,32 @@ def test_channels_have_mean_0_and_deviation_1():
 def test_network_starts_from_the_linear_estimate():
     """With a network that says 0 the output is NumPy's least-squares fit of the training pairs."""
     module, seen = prepared(Denoising(SHAPE, sigma=0.3))
-    y, x, _ = next(seen.training_batches(256, shuffle=False))
+    y, x, operator = next(seen.training_batches(256, shuffle=False))
     rows = y.permute(0, 2, 3, 1).reshape(-1, 3).double().numpy()
     rows = np.column_stack([rows, np.ones(len(rows))])
     fitted = rows @ np.linalg.lstsq(rows, x.permute(0, 2, 3, 1).reshape(-1, 3).double().numpy())[0]
     expected = torch.from_numpy(fitted).reshape(len(x), 16, 16, 3).permute(0, 3, 1, 2).float()
-    torch.testing.assert_close(module(y), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(module(y, operator), expected, atol=1e-5, rtol=0)
 
 
 def test_linear_estimate_undoes_a_mix_of_channels():
     """More channels than the image has, linearly dependent ones, still give the image back."""
     module, seen = prepared(Mixed(SHAPE))
-    y, x, _ = next(seen.training_batches(40, shuffle=False))
-    torch.testing.assert_close(module(y), x, atol=1e-4, rtol=0)
+    y, x, operator = next(seen.training_batches(40, shuffle=False))
+    torch.testing.assert_close(module(y, operator), x, atol=1e-4, rtol=0)
 
 
 def test_linear_estimate_of_a_cipher_is_the_mean():
     """Where the measurement tells nothing linear, the network starts from the mean colour."""
     module, seen = prepared(XorCtr(SHAPE))
-    y, x, _ = next(seen.training_batches(40, shuffle=False))
-    assert bool(((module(y) - x.mean((0, 2, 3))[:, None, None]).abs() < 0.1).all())
+    y, x, operator = next(seen.training_batches(40, shuffle=False))
+    assert bool(((module(y, operator) - x.mean((0, 2, 3))[:, None, None]).abs() < 0.1).all())
 
 
 def test_plain_network_stands_alone():
     """Without ``residual`` the network's output is the reconstruction, and nothing else is stored."""
     module, seen = prepared(Denoising(SHAPE), residual=False)
-    y, _, _ = next(seen.training_batches(40, shuffle=False))
-    assert torch.equal(module(y), torch.zeros(40, *SHAPE))
+    y, _, operator = next(seen.training_batches(40, shuffle=False))
+    assert torch.equal(module(y, operator), torch.zeros(40, *SHAPE))
     plain = UNet(width=2, residual=False).build(seen)
     assert {"mean", "deviation"} == {name for name, _ in plain.named_buffers() if "." not in name}

@@ -12,6 +12,7 @@ from bench.models.pixel_gate import PixelGate
 from bench.models.pixel_ridge import WEIGHTS, PixelRidge, _solve, seen
 from bench.problem import build_operator
 from bench.recipe import Recipe
+from bench.runs.evaluation import reconstructed
 from bench.runs.request import specify
 from bench.runs.runner import Run
 from bench.spec import parse_chain
@@ -20,7 +21,8 @@ from bench.training import Trainer
 
 def score(model, problem) -> float:
     """Mean PSNR on the test split."""
-    return float(torch.cat([psnr(model.reconstruct(y), x) for y, x, _ in problem.test_batches()]).mean())
+    scores = [psnr(reconstructed(model, batch), batch.x) for batch in problem.test_batches()]
+    return float(torch.cat(scores).mean())
 
 
 def test_gate_in_bfloat16(make_problem):

@@ -10,19 +10,12 @@ from bench.datasets import Splits
 from bench.metrics.psnr import psnr
 from bench.models._linear import System
 from bench.models.tv import TV, gradient, gradient_adjoint
-from bench.operators import Operator
 from bench.operators.ct import CT
 from bench.operators.denoising import Denoising
 from bench.problem import Problem
+from bench.runs.evaluation import reconstructed
 
 CPU = torch.device("cpu")
-
-
-def tv_on(operator: Operator, **params) -> TV:
-    """The model with its operator, not fitted."""
-    model = TV(**params)
-    model.system = System(operator, CPU)
-    return model
 
 
 def camera_windows(count: int, size: int = 48) -> torch.Tensor:
@@ -32,9 +25,9 @@ def camera_windows(count: int, size: int = 48) -> torch.Tensor:
     return torch.stack([image[r : r + size, 180 : 180 + size] for r in rows])[:, None]
 
 
-def objective(model: TV, x: torch.Tensor, y: torch.Tensor, weight: float) -> torch.Tensor:
+def objective(system: System, x: torch.Tensor, y: torch.Tensor, weight: float) -> torch.Tensor:
     """What is minimised, per image."""
-    misfit = (model.system.forward(x) - model.system.scaled(y)).square().flatten(1).sum(1) / 2
+    misfit = (system.forward(x) - system.scaled(y)).square().flatten(1).sum(1) / 2
     return misfit + weight * gradient(x).square().sum((0, 2)).sqrt().flatten(1).sum(1)
 
 
@@ -48,8 +41,8 @@ def test_denoising_is_scikit_images():
     """For A = 1 and one channel, the minimiser is that of Chambolle's algorithm in scikit-image."""
     x = camera_windows(2).float() / 255
     y = (x + 0.1 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))).clamp(0.05, 0.95)
-    model = tv_on(Denoising((1, 48, 48)), iterations=1000)
-    ours = model.minimise(y, 0.12 / model.system.norm**2)
+    system = System(Denoising((1, 48, 48)), CPU)
+    ours = TV(iterations=1000).minimise(system, y, 0.12 / system.norm**2)
     for image, measured in zip(ours, y, strict=True):
         theirs = denoise_tv_chambolle(measured[0].numpy(), weight=0.12, eps=0, max_num_iter=2000)
         np.testing.assert_allclose(image[0], theirs, atol=2e-3)
@@ -61,7 +54,8 @@ def test_chosen_weight_is_as_good_as_scikit_images_best():
     problem = Problem(Denoising((1, 48, 48)), Splits(windows[::2], windows[1::2], windows[::2]))
     model = TV()
     model.fit(problem.training())
-    y, x, _ = next(problem.test_batches())
+    batch = next(problem.test_batches())
+    y, x, _ = batch
     best = max(
         np.mean([
             float(psnr(torch.from_numpy(denoise_tv_chambolle(m[0].numpy(), weight=w))[None, None], t[None]))
@@ -69,7 +63,7 @@ def test_chosen_weight_is_as_good_as_scikit_images_best():
         ])
         for w in np.geomspace(0.02, 0.3, 12)
     )  # fmt: skip
-    assert float(psnr(model.reconstruct(y), x).mean()) > best - 0.05
+    assert float(psnr(reconstructed(model, batch), x).mean()) > best - 0.05
 
 
 def test_nothing_near_is_better():
@@ -77,23 +71,23 @@ def test_nothing_near_is_better():
     generator = torch.Generator().manual_seed(0)
     operator = CT((3, 12, 12), angles=6)
     y = operator.forward(torch.rand(2, 3, 12, 12, generator=generator))
-    model = tv_on(operator, iterations=2000)
-    x = model.minimise(y, 0.01)
+    system = System(operator, CPU)
+    x = TV(iterations=2000).minimise(system, y, 0.01)
     assert x.min() >= 0
     assert x.max() <= 1
-    least = objective(model, x.double(), y.double(), 0.01)
+    least = objective(system, x.double(), y.double(), 0.01)
     for scale in (1e-1, 1e-2, 1e-3):
         other = (x + scale * torch.randn(x.shape, generator=generator)).clamp(0, 1)
-        assert (objective(model, other.double(), y.double(), 0.01) > least).all()
+        assert (objective(system, other.double(), y.double(), 0.01) > least).all()
 
 
 def test_extreme_weights():
     """Weight 0 leaves a measurement without noise as it is; a large one leaves the mean of the image."""
     y = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    model = tv_on(Denoising((1, 8, 8)), iterations=1000)
-    torch.testing.assert_close(model.minimise(y, 0.0), y, atol=1e-4, rtol=0)
+    model, system = TV(iterations=1000), System(Denoising((1, 8, 8)), CPU)
+    torch.testing.assert_close(model.minimise(system, y, 0.0), y, atol=1e-4, rtol=0)
     flat = y.mean((2, 3), keepdim=True).expand_as(y)
-    torch.testing.assert_close(model.minimise(y, 100.0), flat, atol=1e-3, rtol=0)
+    torch.testing.assert_close(model.minimise(system, y, 100.0), flat, atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("bad", [{"weight": -1.0}, {"weight": float("nan")}, {"iterations": 0}])
@@ -112,5 +106,6 @@ def test_an_exact_image_does_not_choose_the_weight(make_problem):
     problem.splits.validation.images[0] = 0
     model = TV()
     model.fit(problem.training())
-    y, x, _ = next(problem.test_batches())
-    assert psnr(model.reconstruct(y), x).mean() > psnr(y, x).mean() + 5
+    batch = next(problem.test_batches())
+    y, x, _ = batch
+    assert psnr(reconstructed(model, batch), x).mean() > psnr(y, x).mean() + 5

@@ -6,7 +6,7 @@ import torch
 from bench import registry
 from bench.datasets import Splits
 from bench.metrics.psnr import psnr
-from bench.models._unrolled import Unrolled, Update
+from bench.models._unrolled import OnPlane, Update
 from bench.models.learned_primal_dual import LearnedPrimalDual, PrimalDual
 from bench.models.unet import UNet
 from bench.models.unrolled_gradient import GradientDescent, UnrolledGradient
@@ -14,6 +14,7 @@ from bench.operators import Operator
 from bench.operators.ct import CT
 from bench.problem import Problem, build_operator
 from bench.recipe import Recipe
+from bench.runs.evaluation import reconstructed
 from bench.spec import parse_chain
 from bench.training import Trainer
 
@@ -34,11 +35,11 @@ def build(text: str, shape: tuple[int, ...]) -> Operator:
     return build_operator([part.checked(registry.operators) for part in parse_chain(text)], shape, 0)
 
 
-def matrix_of(module: Unrolled) -> torch.Tensor:
+def matrix_of(system: OnPlane) -> torch.Tensor:
     """The scaled operator as a matrix."""
-    count = module.operator.image_shape[1] * module.operator.image_shape[2]
-    units = torch.eye(count).view(count, *module.operator.image_shape)
-    return module.project(units).flatten(1).T
+    shape = system.whole.image_shape
+    units = torch.eye(shape[1] * shape[2]).view(-1, *shape)
+    return system.project(units).flatten(1).T
 
 
 def make_linear(update: Update, matrix: list[list[float]]) -> None:
@@ -56,34 +57,36 @@ def make_linear(update: Update, matrix: list[list[float]]) -> None:
 def test_gradient_descent(text):
     """Steps of minus the gradient give gradient descent, as the matrix of the operator says."""
     problem = problem_on(build(text, (1, 8, 8)))
-    module = GradientDescent(problem.training(), iterations=3, memory=1, width=3)
+    module = GradientDescent(1, iterations=3, memory=1, width=3)
     for step in module.steps:
         make_linear(step, [[0, 0, -1], [0, 0, 0]])  # sees x, s, gradient
-    y, _, _ = next(problem.test_batches())
-    a, g = matrix_of(module), y.flatten(1).T / module.system.norm
-    x = module.start(y).flatten(1).T
+    y, _, operator = next(problem.test_batches())
+    system = OnPlane(operator, y)
+    a, g = matrix_of(system), y.flatten(1).T / system.norm
+    x = system.start(y).flatten(1).T
     for _ in range(3):
         x = x - a.T @ (a @ x - g)
-    torch.testing.assert_close(module(y).flatten(1).T, x, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(module(y, operator).flatten(1).T, x, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("text", ["ct:angles=5", "super_resolution:scale=2"])
 def test_primal_dual(text):
     """With the proximal map of |. - y|^2 / 2 in the dual step it is the primal-dual method."""
     problem = problem_on(build(text, (1, 8, 8)))
-    module = PrimalDual(problem.training(), iterations=3, memory=1, width=3)
+    module = PrimalDual(1, 1, iterations=3, memory=1, width=3)
     sigma, tau = 0.7, 0.9
     for dual, primal in zip(module.dual, module.primal, strict=True):
         # h + d = (h + sigma (A f - g)) / (1 + sigma); it sees h, A f, g
         make_linear(dual, [[-sigma / (1 + sigma), sigma / (1 + sigma), -sigma / (1 + sigma)]])
         make_linear(primal, [[0, -tau]])  # sees f, A* h
-    y, _, _ = next(problem.test_batches())
-    a, g = matrix_of(module), y.flatten(1).T / module.system.norm
-    f, h = module.start(y).flatten(1).T, torch.zeros_like(g)
+    y, _, operator = next(problem.test_batches())
+    system = OnPlane(operator, y)
+    a, g = matrix_of(system), y.flatten(1).T / system.norm
+    f, h = system.start(y).flatten(1).T, torch.zeros_like(g)
     for _ in range(3):
         h = (h + sigma * (a @ f - g)) / (1 + sigma)
         f = f - tau * (a.T @ h)
-    torch.testing.assert_close(module(y).flatten(1).T, f, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(module(y, operator).flatten(1).T, f, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -95,8 +98,8 @@ def test_every_kind_of_measurement(model, text):
     """Images, spectra, lists of numbers and sinograms go through, and a gradient reaches every weight."""
     problem = problem_on(build(text, (3, 16, 12)))
     module = model(iterations=2, memory=2, width=4).build(problem.training())
-    y, x, _ = next(problem.test_batches())
-    image = module(y)
+    y, x, operator = next(problem.test_batches())
+    image = module(y, operator)
     assert image.shape == x.shape
     image.square().sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())
@@ -111,9 +114,10 @@ def test_learns_what_the_inverse_lacks(model):
     network = model(iterations=3, memory=2, width=8)
     network.trainer = Trainer(Recipe(epochs=30, batch_size=8, **model.recipe))
     history = network.fit(problem.training())
-    y, x, _ = next(problem.test_batches())
+    batch = next(problem.test_batches())
+    y, x, _ = batch
     inverse = psnr(problem.operator.inverse(y), x).mean()
-    assert psnr(network.reconstruct(y), x).mean() > inverse + 2
+    assert psnr(reconstructed(network, batch), x).mean() > inverse + 2
     assert len(history) == 30
 
 
@@ -122,11 +126,11 @@ def test_bfloat16(model):
     """Under bfloat16 the operator stays in float32: its sparse products have no other precision."""
     problem = problem_on(CT((1, 16, 16), angles=6))
     module = model(iterations=2, memory=2, width=8).build(problem.training())
-    y, _, _ = next(problem.test_batches())
+    y, _, operator = next(problem.test_batches())
     with torch.autocast("cpu", torch.bfloat16):
-        rounded = module(y)
+        rounded = module(y, operator)
     assert rounded.dtype == torch.float32
-    torch.testing.assert_close(rounded, module(y), atol=0.1, rtol=0.1)
+    torch.testing.assert_close(rounded, module(y, operator), atol=0.1, rtol=0.1)
 
 
 def test_bfloat16_behind_as_image():

@@ -108,7 +108,7 @@ class Bad(Model):
     def fit(self, problem):
         return []
 
-    def reconstruct(self, y):
+    def reconstruct(self, y, operator, generator):
         {reconstruct}
 """
 GOOD_MODEL = {"constructor": "", "fits": "return ''", "reconstruct": "return y"}

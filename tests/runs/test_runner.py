@@ -136,7 +136,7 @@ def test_failed_run_is_recorded(tmp_path, tiny, plugin):
         "from bench import Model\n\n"
         "class Broken(Model):\n"
         "    def fit(self, problem):\n        raise RuntimeError('no luck')\n"
-        "    def reconstruct(self, y):\n        return y\n",
+        "    def reconstruct(self, y, operator, generator):\n        return y\n",
     )
     record = bench.run("denoising", path, tiny, results=tmp_path)
     assert record.status == "failed"
@@ -448,3 +448,52 @@ def test_damaged_checkpoint_fails_the_run(tmp_path, tiny):
     assert record.status == "failed"
     assert "use --force" in record.reason
     assert run.execute(tmp_path, force=True).status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("operator", "model", "uses", "trials"),
+    [
+        ("ct+noise:sigma=0.01", "inverse", ("inverse",), 1),
+        ("ct+noise:sigma=0.01", "landweber:iterations=7", ("adjoint", "forward"), 7),
+        ("ct+noise:sigma=0.01", SMALL_UNET, (), 1),
+        ("ct+noise:sigma=0.01", "unrolled_gradient:width=2", ("adjoint", "forward", "inverse"), 1),
+        ("xor_ctr+noise:sigma=0.01", "posterior_mean", ("posterior mean",), 1),
+        ("xor_ctr", "known_plaintext", ("cipher structure",), 1),
+    ],
+)
+def test_what_a_model_used_is_recorded(tmp_path, tiny, operator, model, uses, trials):
+    """Its row says what it was told of the operator, and how many settings it tried: rule 5 of fairness."""
+    record = bench.run(operator, model, tiny, results=tmp_path, epochs=1)
+    assert (record.status, record.uses, record.budget.trials) == ("ok", uses, trials)
+
+
+def test_using_the_inverse_labels_a_plain_model(tmp_path, tiny, plugin):
+    """A network in name that calls the operator's inverse stands in its row as what it is."""
+    path = plugin(
+        "sly",
+        "from bench import Model\n\n"
+        "class Sly(Model):\n"
+        "    def fit(self, problem):\n        return []\n\n"
+        "    def reconstruct(self, y, operator, generator):\n        return operator.inverse(y)\n",
+    )
+    record = bench.run("xor_ctr", path, tiny, results=tmp_path)
+    assert record.uses == ("inverse",)
+
+
+def test_samplers_are_repeatable(tmp_path, tiny, plugin):
+    """What a method draws depends on the training seed, not on the clock's calls or what ran before."""
+    path = plugin(
+        "sampler",
+        "import torch\nfrom bench import Model\n\n"
+        "class Sampler(Model):\n"
+        "    def fit(self, problem):\n        return []\n\n"
+        "    def reconstruct(self, y, operator, generator):\n"
+        "        assert not torch.is_grad_enabled()\n"
+        "        return y + 0.1 * torch.randn(y.shape, generator=generator)\n",
+    )
+    spec = specify("denoising", path, tiny)
+    one, two = (Run(spec).execute(tmp_path / name) for name in "ab")
+    pd.testing.assert_frame_equal(one.per_unit, two.per_unit, check_exact=True)
+    other = Run(replace(spec, seed=1)).execute(tmp_path / "c")
+    assert other.scores["psnr"] != one.scores["psnr"]
+    assert other.data.test_digest == one.data.test_digest

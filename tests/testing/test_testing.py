@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from bench.models import FunctionModel, Model
 from bench.models.mean import Mean
 from bench.operators import Operator
 from bench.operators.permutation import Permutation
+from bench.problem import Problem
 from bench.testing import check, check_model, check_operator, require
 from bench.testing.models import MODEL_RULES
 from bench.testing.operators import OPERATOR_RULES, Broken, hold_device
@@ -234,13 +236,13 @@ class _Unseeded(Mean):
 
 
 class _Transposed(Mean):
-    def reconstruct(self, y):
-        return super().reconstruct(y)[0]
+    def reconstruct(self, y, operator, generator):
+        return super().reconstruct(y, operator, generator)[0]
 
 
 class _Mingling(Mean):
-    def reconstruct(self, y):
-        return super().reconstruct(y) + y.mean()
+    def reconstruct(self, y, operator, generator):
+        return super().reconstruct(y, operator, generator) + y.mean()
 
 
 class _Silent(Mean):
@@ -248,13 +250,13 @@ class _Silent(Mean):
 
 
 class _Overwriting(Mean):
-    def reconstruct(self, y):
-        return super().reconstruct(y.zero_())
+    def reconstruct(self, y, operator, generator):
+        return super().reconstruct(y.zero_(), operator, generator)
 
 
 class _Dividing(Mean):
-    def reconstruct(self, y):
-        return super().reconstruct(y) / 0
+    def reconstruct(self, y, operator, generator):
+        return super().reconstruct(y, operator, generator) / 0
 
 
 class _Crashing(Mean):
@@ -265,6 +267,48 @@ class _Crashing(Mean):
 class _Needy(Mean):
     def fits(self, operator):
         return "it fits nothing"
+
+
+class _GlobalSampler(Mean):
+    def reconstruct(self, y, operator, generator):
+        return super().reconstruct(y, operator, generator) + torch.rand(len(y), 1, 1, 1)
+
+
+class _Peeking(Mean):
+    """Finds the harness's problem where Python keeps everything, and learns the test images."""
+
+    def fit(self, problem):
+        super().fit(problem)
+        frame = inspect.currentframe()
+        while frame is not None:
+            for found in list(frame.f_locals.values()):
+                if isinstance(found, Problem):
+                    self.image = next(found.test_batches()).x.mean(0)
+            frame = frame.f_back
+        return []
+
+
+class _PeekingQuietly(_Peeking):
+    def fit(self, problem):
+        with suppress(Exception):
+            return super().fit(problem)
+        return []
+
+
+class _NotSoBlind(Mean):
+    """Says that it is self-supervised, and reaches for the images all the same."""
+
+    supervised = False
+
+    def fit(self, problem):
+        problem.truth = True
+        return super().fit(problem)
+
+
+class _Keeping(Mean):
+    def fit(self, problem):
+        self.operator = problem.operator
+        return super().fit(problem)
 
 
 class _Stuck(nn.Module):
@@ -295,6 +339,11 @@ BROKEN_MODELS = [
     (_Unseeded, "is the same twice"),
     (_Forgetful, "saves and reloads"),
     (_Overwriting, "inputs are not modified"),
+    (_GlobalSampler, "no randomness outside"),
+    (_Peeking, "fit looks at no test image"),
+    (_PeekingQuietly, "fit looks at no test image"),
+    (_NotSoBlind, "a self-supervised fit"),
+    (_Keeping, "keeps no operator"),
     (_Needy, "fits an operator"),
     (_Crashing, "fits an operator"),
 ]
@@ -362,6 +411,42 @@ def test_command(plugin, capsys, monkeypatch):
     assert ended.value.code == 1
     assert "modifies its input" in " ".join(shown.out.split())
     assert "broken" in shown.err
+
+
+class _Sampler(Mean):
+    """Draws from the generator it is given, which is allowed."""
+
+    def reconstruct(self, y, operator, generator):
+        return super().reconstruct(y, operator, generator) + torch.rand(len(y), 1, 1, 1, generator=generator)
+
+
+class _SelfSupervised(Mean):
+    """The mean of the measurements: of denoising, of the images."""
+
+    supervised = False
+
+    def fit(self, problem):
+        self.image = next(problem.training_batches(64, shuffle=False)).y.mean(0)
+        return []
+
+
+def test_samplers_and_self_supervised_methods_pass():
+    """What is random by its generator, and what learns from measurements alone, breaks no rule."""
+    require(check_model(_Sampler, operator="denoising"))
+    require(check_model(_SelfSupervised, operator="denoising"))
+
+
+def test_rules_that_do_not_apply(capsys, monkeypatch):
+    """A rule with nothing to hold has no tick: it says why, behind a dash."""
+    rows = {row.rule: row for row in check_operator("phase_retrieval")}
+    assert not rows["linear"].applies
+    assert rows["one seed of the generator gives one measurement"].applies
+    monkeypatch.setattr("sys.argv", ["bench", "check", "phase_retrieval"])
+    with pytest.raises(SystemExit):
+        main()
+    lines = [line for line in capsys.readouterr().out.splitlines() if "it is not linear" in line]
+    assert len(lines) == 2
+    assert not any("✓" in line for line in lines)
 
 
 def test_exactness_is_to_the_last_bit():
