@@ -1,120 +1,160 @@
 """A person's own images."""
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal, TypeVar
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from PIL import Image, ImageOps
+from torch import Tensor
 
-from bench.datasets import Dataset, Splits
-from bench.errors import UsageError, at_least
-from bench.seeding import stream
+from bench.datasets import Dataset, InMemory, Split, Splits
+from bench.datasets.shared import files
+from bench.datasets.shared.pictures import UNREADABLE, head, picture
+from bench.datasets.shared.reading import KEPT
+from bench.datasets.shared.scale import Scale, declared
+from bench.datasets.shared.split import Sizes, cut
+from bench.errors import UsageError, at_least, without_effect
 
 #: File names that end in one of these are images.
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm"}
 )
 
-Pixels = npt.NDArray[np.uint8]
+T = TypeVar("T")
 
 
 class Folder(Dataset):
     """Any folder of images, subfolders included, split by file.
 
-    Images are grey (one channel) if every file is grey, else colour (three); 16-bit grey is reduced
-    to 8 bits, transparency is ignored, a photograph is turned upright by its EXIF tag, and of an
-    animation the first picture counts. Hidden files and files that are no images by their name are
-    passed over. The split is at random, the same for the same file names.
+    Images are grey (one channel) if every file is grey, else colour (three); transparency is ignored, a
+    photograph is turned upright by its EXIF tag, and of an animation the first picture counts. Hidden files
+    and files that are no images by their name are passed over. The split is at random, the same for the
+    same file names. What takes more than 512 MiB is read from the files as it is needed.
+
+    Images may differ in size: training takes windows, test images come whole, one by one.
 
     Args:
         path: the folder.
-        size: height and width in pixels: the largest central square of each image is reduced (or
-            enlarged) to it. By default images are taken as they are, and have to be of one size.
+        size: side in pixels of what ``crop`` makes.
+        crop: ``centre``: the largest central square of each image, reduced (or enlarged) to ``size``;
+            ``random``: training takes windows of ``size``, others in each epoch; ``none``: images as they
+            are (where they differ in size, training takes the largest windows that fit in all). Default:
+            ``centre`` if ``size`` is given, else ``none``.
+        colour: whether all become colour, or all grey; default: see above.
+        range: lowest and highest number, ``0,4095``: they become 0 and 1. Needed for more than 8 bits, and
+            for floats that leave [0, 1].
+        window: centre and width, ``40,400``: what lies outside is cut off.
         test_share: share of the files for testing, between 0 and 1.
+
+    Raises:
+        ValueError: a value outside its range, or one without effect.
     """
 
-    def __init__(self, path: str, size: int | None = None, test_share: float = 0.1):
+    def __init__(
+        self,
+        path: str,
+        size: int | None = None,
+        crop: Literal["random", "centre", "none"] | None = None,
+        colour: bool | None = None,
+        range: str | None = None,
+        window: str | None = None,
+        test_share: float = 0.1,
+    ):
         if size is not None:
             at_least(1, size=size)
         if not 0 < test_share < 1:
             raise ValueError(f"test_share must lie between 0 and 1, not {test_share}")
+        self.crop = crop or ("none" if size is None else "centre")
+        if self.crop == "none":
+            without_effect("crop=none", size=size)
+        elif size is None:
+            raise ValueError(f"crop={crop} needs a size, as in size=64,crop={crop}")
         self.path = Path(path).expanduser()
-        self.size = size
-        self.test_share = test_share
+        self.size, self.colour, self.test_share = size, colour, test_share
+        self.scale = declared(range, window)
 
     def load(self) -> Splits:
-        files = self._files()
-        pool = ThreadPoolExecutor()
-        try:
-            images = self._usable(files, pool.map(self._read, files))
-        finally:
-            pool.shutdown(cancel_futures=True)
-        shape = (max(len(image) for image in images), *images[0].shape[1:])
-        stacked = torch.from_numpy(np.stack([np.broadcast_to(image, shape) for image in images]))
-        order = torch.randperm(len(files), generator=stream("cpu", "folder"))
-        count = min(max(round(self.test_share * len(files)), 1), len(files) - 2)
-        return Splits(train=stacked[order[count:]], test=stacked[order[:count]])
+        found = self._files()
+        heads = self._each(head, found)
+        channels = {True: 3, False: 1, None: max(h[0] for h in heads)}[self.colour]
+        side = self.size if self.crop == "centre" else None
+        whole: Split = Pictures(found, [h[1:] for h in heads], channels, self.scale, side)
+        if whole.nbytes <= KEPT:
+            images = self._each(lambda file: picture(file, channels, self.scale, side), found)
+            one = len({(i.shape, i.dtype) for i in images}) == 1
+            whole = InMemory(torch.stack(images) if one else images)
+        count = min(max(round(self.test_share * len(found)), 1), len(found) - 2)
+        train, test = cut(whole, count, "folder")
+        window = (self.size, self.size) if self.crop == "random" and self.size else None
+        return Splits(train, test, crop=window)
 
     def _files(self) -> list[Path]:
         if not self.path.is_dir():
             what = "is a file, not a folder" if self.path.exists() else "does not exist"
             raise UsageError(f"folder: {self.path} {what}; path names a folder of images")
-        files = [f for f in self.path.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file()]
-        files = [f for f in files if not any(p.startswith(".") for p in f.relative_to(self.path).parts)]
-        if len(files) < 3:
+        found = [f for f in self.path.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file()]
+        found = [f for f in found if not any(p.startswith(".") for p in f.relative_to(self.path).parts)]
+        if len(found) < 3:
             raise UsageError(
-                f"folder: {len(files)} images in {self.path}, at least 3 are needed: to train, to choose "
+                f"folder: {len(found)} images in {self.path}, at least 3 are needed: to train, to choose "
                 f"and to test; images are files that end in {' '.join(sorted(SUFFIXES))}"
             )
-        return sorted(files, key=lambda f: f.relative_to(self.path).as_posix())
+        return sorted(found, key=lambda f: f.relative_to(self.path).as_posix())
 
-    def _read(self, file: Path) -> Pixels | str:
-        """One image, ``(1, H, W)`` if it is grey, else ``(3, H, W)``; or why it cannot be read."""
+    def _each(self, read: Callable[[Path], T], found: Sequence[Path]) -> list[T]:
+        """What ``read`` makes of every file, or an error that names those that cannot be read."""
+
+        def attempt(file: Path) -> T | str:
+            try:
+                return read(file)
+            except UNREADABLE as error:
+                return str(error) or type(error).__name__
+
+        pool = ThreadPoolExecutor()
         try:
-            with Image.open(file) as opened:
-                image = _eight_bit(ImageOps.exif_transpose(opened))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            return str(error)
-        if self.size is not None:
-            image = ImageOps.fit(image, (self.size, self.size), Image.Resampling.LANCZOS)
-        pixels = np.asarray(image)
-        return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-
-    def _usable(self, files: Sequence[Path], read: Iterable[Pixels | str]) -> list[Pixels]:
-        """All images, or an error that names those that cannot be used."""
-        images: list[Pixels] = []
-        broken = []
-        for file, image in zip(files, read, strict=True):
-            if isinstance(image, str):
-                broken.append(f"{file} ({image})")
-                continue
-            images.append(image)
-            if image.shape[1:] != images[0].shape[1:]:
-                sizes = ["x".join(map(str, each.shape[1:])) for each in (images[0], image)]
-                raise UsageError(
-                    f"folder: images of different sizes, {sizes[0]} and {sizes[1]} ({file}); set size, as in "
-                    f"folder:path={self.path},size=64, to bring each image's central square to that size"
-                )
+            made = list(pool.map(attempt, found))
+        finally:
+            pool.shutdown(cancel_futures=True)
+        broken = [f"{file} ({why})" for file, why in zip(found, made, strict=True) if isinstance(why, str)]
         if broken:
             more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
             raise UsageError(
                 f"folder: unreadable: {', '.join(broken[:3])}{more}; repair these files or move them away"
             )
-        return images
+        return [one for one in made if not isinstance(one, str)]
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """The image in mode L if it is grey, else in mode RGB.
+class Pictures(Split):
+    """Picture files that are read as they are needed."""
 
-    Raises:
-        ValueError: its pixels are floating-point numbers.
-    """
-    if image.mode == "F":
-        raise ValueError("floating-point pixels have no known range")
-    if image.mode.startswith("I"):
-        levels = np.asarray(image).astype(np.float64).clip(0, 65535)
-        return Image.fromarray(np.round(levels / 257).astype(np.uint8))
-    return image.convert("L" if image.mode in {"1", "L", "LA", "La"} else "RGB")
+    def __init__(
+        self,
+        found: Sequence[Path],
+        sizes: Sequence[tuple[int, int]],
+        channels: int,
+        scale: Scale,
+        side: int | None,
+    ):
+        self.found, self._sizes = list(found), list(sizes)
+        self.channels, self.scale, self.side = channels, scale, side
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return picture(self.found[index], self.channels, self.scale, self.side)
+
+    @property
+    def sizes(self) -> Sizes:
+        return self._sizes if self.side is None else (self.side, self.side)
+
+    def taken(self, indices: Sequence[int]) -> Split:
+        found = [self.found[index] for index in indices]
+        sizes = [self._sizes[index] for index in indices]
+        return Pictures(found, sizes, self.channels, self.scale, self.side)
+
+    def digest(self) -> str:
+        how = f"{self.channels} {self.scale} {self.side}"
+        return hashlib.sha256(f"{files.digest(self.found)} {how}".encode()).hexdigest()
