@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    from bench.console.display import errors
+    from bench.console.screen import errors
 
     errors.print(f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
     sys.exit(code)
@@ -111,7 +111,7 @@ def run(
     if file or suite:
         if operator or model or (file and suite):
             raise UsageError("give a suite, or --operator and --model, not both")
-        from bench.console.session import run_suite
+        from bench.console.runs import run_suite
 
         run_suite(
             file or suite or "", {"dataset": dataset, "seeds": trainings, **asked}, results, force, jobs
@@ -125,7 +125,7 @@ def run(
     from bench.runs.request import check_names
 
     check_names(operator or [], model, dataset or "photos", metric or [], preset or "quick")
-    from bench.console.session import run_pairs
+    from bench.console.runs import run_pairs
 
     given = {k: v for k, v in asked.items() if v is not None} | {"seeds": trainings or [0]}
     pairs = {
@@ -153,7 +153,7 @@ def list_names(
       bench list ct
     """
     from bench.console.component import listing
-    from bench.console.display import console
+    from bench.console.screen import console
 
     for shown in listing(what):
         console.print(shown)
@@ -172,7 +172,8 @@ def check(
 
       bench check ./my_operator.py:strength=3
     """
-    from bench.console.display import checks_table, console
+    from bench.console.screen import console
+    from bench.console.tables import checks_table
     from bench.testing import check as checked
 
     failed = []
@@ -199,7 +200,8 @@ def describe(
 
       bench describe ct:angles=60+noise:sigma=0.02 -d ellipses
     """
-    from bench.console.display import certificate_table, console
+    from bench.console.screen import console
+    from bench.console.tables import certificate_table
     from bench.describe.certificate import certify
     from bench.describe.picture import store
     from bench.runs.assembly import problem_of
@@ -246,7 +248,7 @@ def leaderboard(
 
       bench leaderboard --results leaderboard/published --readme README.md
     """
-    from bench.console.display import console, errors
+    from bench.console.screen import console, errors
     from bench.leaderboard import export
     from bench.leaderboard.across import overall
     from bench.leaderboard.publish import publish

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench import registry
-from bench.console.display import entries_table
+from bench.console.tables import entries_table
 from bench.errors import UsageError
 from bench.outline import Outline, described
 from bench.parameters import settable

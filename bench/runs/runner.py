@@ -252,6 +252,10 @@ class Run:
         checkpoint.unlink(missing_ok=True)
         return record
 
+    def fail(self, results: Path, message: str) -> Record:
+        """Record that the run failed for a reason outside of it: its process was killed."""
+        return self._publish_failure(results, Failure(message), provenance.collect(self.device))
+
     def _fit(self, checkpoint: Path, report: Callable[[Progress], None]) -> "Fitted":
         """A new model, fitted: gone on with where its checkpoint left it."""
         # What earlier runs of this process held must not count in this one's peak memory.

@@ -1,20 +1,20 @@
-"""Many runs: which ones belong together, and carrying them out one by one or on an executor."""
+"""Many runs: which ones belong together, and carrying them out: one by one, or several at a time."""
 
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Executor, as_completed
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from bench.errors import MismatchError
+from bench.runs.lease import LOOK, BusyError
 from bench.runs.record import Record
 from bench.runs.request import specify
 from bench.runs.runner import Run
 from bench.spec import RunSpec
+from bench.sweeps import local
 from bench.training import Progress
 
 #: Run along with whatever was asked for: the floor, and the references that the operator knows.
@@ -66,27 +66,51 @@ def sweep(
     *,
     force: bool = False,
     report: Callable[[Run, Progress], None] = lambda run, progress: None,
+    jobs: int = 1,
     executor: Executor | None = None,
-) -> Iterator[tuple[Run, Record]]:
+) -> Generator[tuple[Run, Record], None, None]:
     """Carry out runs, each recorded as soon as it is done; those that fail give a record that says so.
+
+    A run that somebody else works on is left for later; what he records is not done again.
 
     Args:
         runs: what to run.
         results: folder of the records.
         force: run again what has a record.
-        report: called after every training step; not from an executor.
-        executor: any ``concurrent.futures`` executor (processes, or a cluster's); None runs them here.
+        report: called after training steps; not from an executor.
+        jobs: runs at a time, each in a process of its own (:mod:`bench.sweeps.local`).
+        executor: any ``concurrent.futures`` executor (a cluster's) to do the runs on, in place of ``jobs``.
 
     Yields:
-        Each run with its record: in order here, as they finish on an executor.
+        Each run with its record: in order where there is one job, else as they finish.
     """
-    if executor is None:
-        for run in runs:
-            yield run, run.execute(results, force, partial(report, run))
-        return
-    futures = {executor.submit(_execute, run.spec, results, force): run for run in runs}
-    for future in as_completed(futures):
-        yield futures[future], future.result()
+    if executor is not None:
+        futures = {executor.submit(_execute, run.spec, results, force): run for run in runs}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    elif jobs > 1:
+        yield from local.carry_out(runs, results, force, report, jobs)
+    else:
+        yield from _one_by_one(runs, results, force, report)
+
+
+def _one_by_one(
+    runs: Sequence[Run], results: Path, force: bool, report: Callable[[Run, Progress], None]
+) -> Iterator[tuple[Run, Record]]:
+    pending, busy = deque(runs), 0
+    while pending:
+        run = pending.popleft()
+        try:
+            record = run.execute(results, force, partial(report, run), wait=False)
+        except BusyError as error:
+            report(run, Progress(stage=str(error)))
+            pending.append(run)
+            busy += 1
+            if busy >= len(pending):
+                time.sleep(LOOK)
+            continue
+        busy = 0
+        yield run, record
 
 
 def _execute(spec: RunSpec, results: Path, force: bool) -> Record:
@@ -114,15 +138,3 @@ def _known(
         # Where the inverse is exact, the posterior mean is the same image again.
         if name != "posterior_mean" or not run.problem.operator.exact_inverse:
             yield run
-
-
-@contextmanager
-def workers(jobs: int) -> Iterator[Executor | None]:
-    """An executor of ``jobs`` processes that share the cores; None for one job."""
-    if jobs == 1:
-        yield None
-        return
-    threads = max(1, torch.get_num_threads() // jobs)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, torch.set_num_threads, (threads,)) as executor:
-        yield executor

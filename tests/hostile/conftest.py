@@ -1,7 +1,16 @@
-"""A results folder with one sound record and one to be spoiled, and what must hold of it afterwards."""
+"""What attacks need: a results folder with one sound record and one to be spoiled, and whole commands.
 
+They are few and small, many with BENCH_HOSTILE=large (``tox -e hostile``).
+"""
+
+import os
+import re
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -99,3 +108,104 @@ def survive(results: Path, publishing: bool = False) -> None:
         assert line.isprintable(), line
     if publishing:
         publish(whole, results)
+
+
+#: ``tox -e hostile`` tries much more often.
+LARGE = os.environ.get("BENCH_HOSTILE") == "large"
+
+#: A network whose epochs take about a second each, however fast the processor is.
+SLOW = """
+import time
+
+from torch import nn
+
+
+class _Slow(nn.Conv2d):
+    def forward(self, x):
+        if self.training:
+            time.sleep({pause})
+        return super().forward(x)
+
+
+def slow(in_channels, out_channels):
+    return _Slow(in_channels, out_channels, 3, padding=1)
+"""
+
+
+@pytest.fixture
+def slow(plugin):
+    """Path of a model that waits at every step."""
+
+    def write(pause):
+        return plugin("slow", SLOW.format(pause=pause))
+
+    return write
+
+
+@pytest.fixture
+def command(tmp_path, tiny):
+    """Start ``bench run`` in an empty folder, with denoising, a tiny dataset and what else is given."""
+    started = []
+
+    def start(*words, cwd=None, program=(sys.executable, "-m", "bench")):
+        line = [*program, "run", "-o", "denoising", "-d", tiny, "--no-baselines", *words]
+        home = cwd or tmp_path / "home"
+        home.mkdir(exist_ok=True)
+        process = subprocess.Popen(
+            [*line, "--results", str(tmp_path / "results")],
+            cwd=home, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"},
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(what, seconds=150):
+    """Wait until ``what()`` is true, and return it."""
+    end = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < end, f"not within {seconds} s"
+        time.sleep(0.02)
+    return found
+
+
+def children(process):
+    """Numbers of the processes that a process has started and that live."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/stat") as file:
+                    state, parent = file.read().rpartition(")")[2].split()[:2]
+            except OSError:
+                continue
+            if int(parent) == process and state not in "ZX":
+                found.append(int(entry))
+    return found
+
+
+def lives(process):
+    """Whether a process runs."""
+    try:
+        with open(f"/proc/{process}/stat") as file:
+            return not re.search(r"\) [ZX] ", file.read())
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def world():
+    """What is done and seen outside of the commands: ``wait_for``, ``children``, ``lives``, ``large``."""
+    return SimpleNamespace(wait_for=wait_for, children=children, lives=lives, large=LARGE)
+
+
+def pytest_collection_modifyitems(items):
+    """Leave out what is marked ``large``, unless it was asked for."""
+    for item in items:
+        if item.get_closest_marker("large") and not LARGE:
+            item.add_marker(pytest.mark.skip(reason="tox -e hostile"))

@@ -1,12 +1,16 @@
 """Runs as a person at the command line sees them: announced, with progress, then tables and paths."""
 
-from concurrent.futures import BrokenExecutor
+import signal
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.markdown import Markdown
 
-from bench.console.display import announce, console, results_table, training_bar
+from bench.console.progress import announce, training_bar
+from bench.console.screen import console
+from bench.console.tables import results_table
 from bench.errors import BenchError, Interrupted
 from bench.runs.record import Record
 
@@ -59,29 +63,45 @@ def _carry_out(runs: list["Run"], results: Path, force: bool, jobs: int) -> list
     import torch
 
     from bench.runs.provenance import hardware
-    from bench.sweeps.plan import sweep, workers
+    from bench.sweeps.plan import sweep
 
     announce(runs, results, hardware(torch.device(runs[0].spec.device)))
     done = 0 if force else sum(run.recorded(results) is not None for run in runs)
     if done:
         console.print(f"{done} of {len(runs)} runs are already recorded (--force runs them again)")
-    records = []
+    records: list[Record] = []
     try:
-        with training_bar() as bar, workers(jobs) as executor:
-            for _, record in sweep(runs, results, force=force, report=bar.step, executor=executor):
-                records.append(record)
+        with _terminable(), training_bar() as bar:
+            finished = sweep(runs, results, force=force, report=bar.step, jobs=jobs)
+            # Closed here, so that nothing runs any more when the message appears.
+            with closing(finished):
+                records.extend(record for _, record in finished)
     except KeyboardInterrupt:
-        raise Interrupted(
-            f"interrupted. {len(records)} of {len(runs)} runs are recorded; the same command goes on "
-            "from the last finished epoch."
-        ) from None
-    except BrokenExecutor:
-        raise BenchError(
-            f"a process was killed, for want of memory perhaps. {len(records)} of {len(runs)} runs are "
-            "recorded; the same command with --jobs 1 does the others one at a time."
-        ) from None
+        raise Interrupted(_interrupted(runs, records, results, force)) from None
     _show(records)
     return records
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """The block with SIGTERM meaning what Ctrl-C means."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupted(runs: list["Run"], records: list[Record], results: Path, force: bool) -> str:
+    """How many runs are recorded, and how the others are gone on with."""
+    done = {record.fingerprint for record in records}
+    if force:
+        rest = "the same command with --force runs all of them again."
+    else:
+        # A worker may have put a record in place in the moment when it was told to stop.
+        done |= {run.fingerprint for run in runs if run.recorded(results)}
+        rest = "the same command goes on from the last finished epoch."
+    return f"interrupted. {len(done)} of {len(runs)} runs are recorded; {rest}"
 
 
 def _show(records: list[Record]) -> None:
@@ -94,7 +114,8 @@ def _show(records: list[Record]) -> None:
         console.print(results_table(title, group))
     console.print()
     for record in records:
-        console.print(f"{record.folder}", highlight=False, soft_wrap=True)
+        if record.folder:
+            console.print(f"{record.folder}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _finish(records: list[Record]) -> None:

@@ -1,0 +1,90 @@
+"""Tables on the terminal: results of runs, names, checks and certificates."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from bench.registry import Entry
+from bench.text import count, number, seconds
+
+if TYPE_CHECKING:
+    from bench.describe.certificate import Certificate
+    from bench.runs.record import Record
+    from bench.testing import Check
+
+
+def results_table(title: str, records: Iterable["Record"]) -> Table:
+    """One row per run on one operator and dataset: PSNR, SSIM, images per second, learned weights, time."""
+    table = _table(title)
+    table.add_column("model", overflow="fold")
+    for name in ("PSNR/dB", "SSIM", "train im/s", "infer im/s", "weights", "time"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for record in records:
+        label = record.spec.model.label + (f" ({record.role})" if record.role != "model" else "")
+        cells = [escape(label)]
+        if record.status == "failed":
+            table.add_row(*cells, "[red]failed[/]", style="dim")
+            continue
+        timings = record.timings
+        table.add_row(
+            *cells,
+            number(record.scores["psnr"]),
+            number(record.scores["ssim"], 3),
+            count(timings.get("train_images_per_second")) or "-",
+            count(timings.get("images_per_second")) or "-",
+            f"{record.parameters:,}" if record.parameters else "-",
+            seconds(timings["total_seconds"]),
+        )
+    return table
+
+
+def _table(title: str) -> Table:
+    style = {"header_style": "bold", "title_style": "bold cyan", "title_justify": "left"}
+    return Table(title=escape(title), box=None, padding=(0, 2, 0, 0), **style)  # type: ignore[arg-type]
+
+
+def entries_table(title: str, entries: Iterable[Entry]) -> Table:
+    """Names with one line each; where a plug-in comes from."""
+    table = _table(title)
+    table.add_column("name", no_wrap=True)
+    table.add_column("what it is")
+    for entry in entries:
+        origin = f" [dim]{escape(entry.origin)}[/]" if entry.entry_point else ""
+        table.add_row(escape(entry.name), escape(entry.summary) + origin)
+    return table
+
+
+def checks_table(subject: str, checks: Iterable["Check"]) -> Table:
+    """One row per rule of a contract: a tick, a cross and the failing figure, or - if it does not apply."""
+    table = _table(subject)
+    table.add_column(no_wrap=True)
+    table.add_column("rule")
+    table.add_column("figure", overflow="fold")
+    for check in checks:
+        mark, style = ("[green]✓[/]", "") if check.passed else ("[red]✗[/]", "red")
+        mark, style = (mark, style) if check.applies else ("-", "dim")
+        table.add_row(mark, escape(check.rule), escape(check.figure), style=style)
+    return table
+
+
+def certificate_table(label: str, certificate: "Certificate") -> Table:
+    """One row per figure of an operator's certificate."""
+    table = _table(label)
+    table.add_column("property", no_wrap=True)
+    table.add_column("measured", justify="right")
+    for name, value in asdict(certificate).items():
+        if name != "summary":
+            shown = (
+                f"{value:.4g}"
+                if isinstance(value, float)
+                else "x".join(map(str, value))
+                if isinstance(value, tuple)
+                else "-"
+                if value is None
+                else str(value)
+            )
+            table.add_row(name.replace("_", " "), shown)
+    return table
