@@ -321,22 +321,31 @@ def show(
 @app.command()
 def verify(
     run: Annotated[str, typer.Argument(help="The run's name, or its beginning.")],
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(help="A .py file, plug-in, dataset, file or folder that it may use; repeatable."),
+    ] = None,
     results: Results = Path("results"),
 ) -> None:
     """Score the stored weights of a run again: data, operator and model are rebuilt from its record.
 
-    Exit code 0: verified. 1: the scores drifted, or images or measurements differ. 2: the run cannot
-    be made again here.
+    Operators, models and images of this project need no word. Other code is imported, and other data
+    opened, only if it is named here; a .py file is known by its content, wherever it lies.
 
-    Example:
+    Exit code 0: verified. 1: something of the record is not so. 2: the run cannot be made again here,
+    or names code or data that is not trusted.
+
+    Examples:
       bench verify 3f2a
+
+      bench verify 3f2a --trust ./my_operator.py --trust my_images
     """
     from bench.leaderboard import find
     from bench.leaderboard.loading import load
     from bench.runs.verify import verify as verified
 
     record = find.run(load(results), run)
-    outcome = verified(record)
+    outcome = verified(record, trust or ())
     print(outcome.text())
     if not outcome.verified:
         raise typer.Exit(1)

@@ -10,12 +10,27 @@ from bench import registry
 from bench.datasets import Splits
 from bench.describe.certificate import IMAGES, certify
 from bench.errors import BenchError, UsageError, reason
+from bench.losses import own_losses
 from bench.models import FunctionModel, Model
 from bench.operators import Operator
 from bench.problem import Problem, build_operator, check_size
+from bench.registry import Registry
 from bench.runs.leakage import duplicates
 from bench.runs.record import Duplicates
-from bench.spec import Component, chain_label, parse_chain
+from bench.spec import Component, RunSpec, chain_label, parse_chain
+
+
+def components(spec: RunSpec) -> list[tuple[Registry, Component]]:
+    """All that a spec names, each with the room where it is found; losses of torch are left out."""
+    losses = own_losses(spec.recipe.loss) if spec.recipe else ()
+    rooms = {
+        registry.operators: spec.operator,
+        registry.models: (spec.model,),
+        registry.datasets: (spec.dataset,),
+        registry.metrics: spec.metrics,
+        registry.losses: losses,
+    }
+    return [(room, part) for room, parts in rooms.items() for part in parts]
 
 
 @lru_cache(maxsize=1)

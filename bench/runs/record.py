@@ -255,6 +255,22 @@ class Record:
         (folder / "record.json").write_text(sealed.to_json(), encoding="utf-8")
         return sealed
 
+    def damaged(self) -> list[str]:
+        """Names of the record's files that are missing, or are not those that were written."""
+        return [
+            name for name, sha in self.files.items() if not self.folder or not _is(self.folder / name, sha)
+        ]
+
+    @classmethod
+    def complete(cls, folder: Path) -> "Record | None":
+        """The record in a folder, if the run succeeded and every file is the one that was written."""
+        try:
+            record = cls.read(folder)
+        except BenchError:
+            return None
+        whole = record.status == "ok" and record.fingerprint == folder.name and not record.damaged()
+        return record if whole and "scores.parquet" in record.files else None
+
     @classmethod
     def read(cls, folder: Path) -> "Record":
         """Read one run's folder.
@@ -279,6 +295,13 @@ class Record:
             raise BenchError(f"record.json is not a run record ({place}: {first['msg'][:200]})") from error
         except (ValueError, TypeError, UsageError, RecursionError) as error:
             raise BenchError(f"record.json is not a run record ({str(error)[:300]})") from error
+
+
+def _is(path: Path, sha: str) -> bool:
+    try:
+        return sha256(path) == sha
+    except BenchError:
+        return False
 
 
 #: Parts of a record that are records themselves.

@@ -18,7 +18,6 @@ from torch import Tensor
 from bench import registry, tensors
 from bench.datasets import Splits
 from bench.errors import BenchError, DivergedError, MismatchError, UsageError
-from bench.losses import own_losses
 from bench.metrics import mean_score
 from bench.models import Model, NetworkModel
 from bench.operators import Operator, noting_uses
@@ -28,6 +27,7 @@ from bench.runs import lease, provenance, timing
 from bench.runs.assembly import (
     build_model,
     certificate,
+    components,
     duplicates_in,
     fitting_operators,
     load_images,
@@ -174,23 +174,11 @@ class Run:
     @cached_property
     def sources(self) -> dict[str, str]:
         """SHA-256 of the code of each component, by its kind and its name in the spec: ``model unet``."""
-        spec = self.spec
-        rooms = {
-            registry.operators: spec.operator,
-            registry.models: [spec.model],
-            registry.datasets: [spec.dataset],
-            registry.metrics: spec.metrics,
-            registry.losses: own_losses(spec.recipe.loss) if spec.recipe else (),
-        }
-        return {f"{r.kind} {part.name}": part.source(r) for r, parts in rooms.items() for part in parts}
+        return {f"{room.kind} {part.name}": part.source(room) for room, part in components(self.spec)}
 
     def recorded(self, results: Path) -> Record | None:
-        """The successful record of this run, if there is one."""
-        try:
-            record = Record.read(runs_folder(results) / self.fingerprint)
-        except BenchError:
-            return None
-        return record if record.status == "ok" else None
+        """The successful record of this run, if there is one and it is whole."""
+        return Record.complete(runs_folder(results) / self.fingerprint)
 
     def execute(
         self,
@@ -306,8 +294,8 @@ class Run:
         place = runs_folder(results) / self.fingerprint
         if self.recorded(results):
             error = replace(error, message=f"{error.message} (its earlier record is kept)")
-            return self._draft(origin, status="failed", error=error, folder=place)
-        record = self._draft(origin, status="failed", error=error)
+            return self.draft(origin, status="failed", error=error, folder=place)
+        record = self.draft(origin, status="failed", error=error)
         try:
             with writing(results, self.fingerprint) as folder:
                 return replace(record.write(folder), folder=place)
@@ -318,7 +306,7 @@ class Run:
     def _complete(self, fitted: "Fitted", scored: "Scored", origin: Provenance) -> Record:
         """The record of a run that came to its end."""
         values = scored.scores.drop(columns="group")
-        record = self._draft(
+        record = self.draft(
             origin,
             scores={name: mean_score(values[name]) for name in values},
             exact=int((values["psnr"] == math.inf).sum()),
@@ -350,7 +338,7 @@ class Run:
         state, _ = tensors.load(weights)
         self.model.restore(self.problem.training(self.spec.seed, truth=self.model.supervised), state)
 
-    def _draft(self, origin: Provenance, **content: Any) -> Record:
+    def draft(self, origin: Provenance, **content: Any) -> Record:
         """A record with all that is known before the run."""
         images, digest = load_images(self.spec.dataset)
         failed = content.get("status") == "failed"
