@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bench.models import Model as Model
     from bench.models import NetworkModel as NetworkModel
     from bench.operators import Operator as Operator
+    from bench.runs.loaded import load as load
     from bench.runs.record import Record as Record
     from bench.runs.runner import run as run
 
@@ -42,6 +43,7 @@ _HOMES = {
     "Record": "bench.runs.record",
     "Splits": "bench.datasets",
     "UsageError": "bench.errors",
+    "load": "bench.runs.loaded",
     "run": "bench.runs.runner",
     "table": "bench.leaderboard.table",
 }

@@ -86,7 +86,7 @@ def verify(record: Record, trust: Sequence[str] = ()) -> Verification:
     Raises:
         UsageError: the run cannot be made again here, or names what is not trusted.
     """
-    run = _restored(record, trusted(record, trust))
+    run = restored(record, trust)
     now = run.draft(provenance.collect(run.problem.device))
     used = set(run.model.uses)
     with deterministic(run.problem.device):
@@ -105,13 +105,18 @@ def verify(record: Record, trust: Sequence[str] = ()) -> Verification:
     return Verification((*faults, *drifted), drift, largest, tuple(_differences(was, here)))
 
 
-def _restored(record: Record, spec: RunSpec) -> Run:
+def restored(record: Record, trust: Sequence[str] = ()) -> Run:
     """A run with its model in the state that was stored.
 
+    Args:
+        record: read from anywhere.
+        trust: as of :func:`verify`.
+
     Raises:
-        UsageError: operator, model or dataset cannot be built here, or the weights are missing or
-            belong to another model.
+        UsageError: operator, model or dataset cannot be built here or are not trusted, or the weights
+            are missing or belong to another model.
     """
+    spec = trusted(record, trust)
     try:
         device = find_device(spec.device)
     except UsageError:

@@ -12,7 +12,7 @@ import bench
 from bench.errors import MismatchError, UsageError
 from bench.runs.record import Record
 from bench.runs.request import find_device, specify
-from bench.runs.runner import Run
+from bench.runs.runner import Run, deterministic
 
 SMALL_UNET = "unet:width=4"
 
@@ -497,3 +497,17 @@ def test_samplers_are_repeatable(tmp_path, tiny, plugin):
     other = Run(replace(spec, seed=1)).execute(tmp_path / "c")
     assert other.scores["psnr"] != one.scores["psnr"]
     assert other.data.test_digest == one.data.test_digest
+
+
+def test_float32_is_not_tf32():
+    """Ten bits of mantissa would be called float32: it is off while a run works, and only then."""
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    try:
+        with deterministic(torch.device("cpu")):
+            assert not torch.backends.cudnn.allow_tf32
+            assert not torch.backends.cuda.matmul.allow_tf32
+        assert torch.backends.cudnn.allow_tf32
+        assert torch.backends.cuda.matmul.allow_tf32
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
