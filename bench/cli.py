@@ -8,7 +8,8 @@ import typer
 from rich.markup import escape
 
 from bench.console.options import recipe_options
-from bench.errors import BenchError, UsageError
+from bench.errors import BenchError, UsageError, reason
+from bench.plugins import plugin_line
 
 app = typer.Typer(
     name="bench",
@@ -19,7 +20,15 @@ app = typer.Typer(
     add_completion=False,
 )
 
-Results = Annotated[Path, typer.Option(help="Folder of the run records.")]
+
+def _folder(text: str | Path) -> Path:
+    """The folder of an option; empty text is no folder, not the current one."""
+    if not str(text).strip():
+        raise UsageError("the folder is empty text; name one, or write . for the current one")
+    return Path(text)
+
+
+Results = Annotated[Path, typer.Option(parser=_folder, metavar="FOLDER", help="Folder of the run records.")]
 RankBy = Annotated[str, typer.Option(help="Metric; -name for one of your own that is better lower.")]
 
 
@@ -29,6 +38,12 @@ def main() -> None:
         app()
     except BenchError as error:
         _fail(str(error), error.exit_code)
+    except MemoryError as error:
+        _fail(reason(error), 1)
+    except SystemExit as end:
+        if place := plugin_line(end):
+            _fail(f"{place}: called sys.exit({end.code!r}); it has to raise an error or return", 1)
+        raise
 
 
 def _fail(message: str, code: int) -> None:
@@ -75,7 +90,7 @@ def run(
     seed: Annotated[
         list[int] | None, typer.Option(help="Training seed: weights, order, training noise; repeatable (0).")
     ] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Short for that many: 0, 1, 2, ...")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, max=1000, help="That many: 0, 1, 2, ...")] = None,
     problem_seed: Annotated[int, typer.Option(help="Seed of key, masks and test noise.")] = 0,
     protocol: Annotated[str, typer.Option(help="How images are scored: a name, or a .toml file.")] = "unit",
     metric: Annotated[

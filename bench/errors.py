@@ -1,5 +1,8 @@
 """The errors a person may see: one message that says what was wrong and what would be right."""
 
+import math
+import os
+
 
 class BenchError(Exception):
     """Something went wrong while running; the command line exits with code 1."""
@@ -36,6 +39,22 @@ def at_least(least: float, **values: float) -> None:
     for name, value in values.items():
         if not value >= least:
             raise ValueError(f"{name} must be at least {least}, not {value}")
+        if value == math.inf:
+            raise ValueError(f"{name} must be finite, not {value}")
+
+
+def in_memory(needed: float, /, **values: float) -> None:
+    """Raise a ValueError if ``needed`` bytes are more than half of the memory: ``in_memory(n, train=train)``.
+
+    Asked before anything is allocated: a machine that swaps or kills says less.
+    """
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > whole / 2:
+        given = ", ".join(f"{name}={value}" for name, value in values.items())
+        raise ValueError(
+            f"{given} would take {needed / 1e9:,.1f} GB of memory; this machine has {whole / 1e9:,.1f} GB, "
+            "half of which may be images: choose fewer or smaller ones"
+        )
 
 
 def without_effect(setting: str, **values: object) -> None:
@@ -45,8 +64,8 @@ def without_effect(setting: str, **values: object) -> None:
             raise ValueError(f"{name}={value} has no effect with {setting}")
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """One line on what went wrong: of the project's own errors the message, of others the kind too."""
-    if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
+    if type(error).__name__ in ("OutOfMemoryError", "MemoryError") or "allocate memory" in str(error):
         return "out of memory; choose a smaller model, smaller images, a smaller --batch-size, another device"
     return str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"

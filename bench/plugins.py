@@ -10,6 +10,9 @@ from typing import Any
 
 from bench.errors import UsageError
 
+#: Beginning of the module names of files given by path.
+PREFIX = "bench_plugin_"
+
 
 def guard(origin: str, load: Callable[[], Any], doing: str = "on import") -> Any:
     """Run a plug-in's code; whatever it raises becomes one message that names the file and the line."""
@@ -21,6 +24,16 @@ def guard(origin: str, load: Callable[[], Any], doing: str = "on import") -> Any
         line = _last_line_in(error, origin)
         where = f"{origin}, line {line}" if line else origin
         raise UsageError(f"{where}: raised {type(error).__name__} {doing}: {error}") from error
+
+
+def plugin_line(error: BaseException) -> str:
+    """``file, line 3`` where the code of a file given by path raised an error itself; else empty."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    if frame is None or not frame.tb_frame.f_globals.get("__name__", "").startswith(PREFIX):
+        return ""
+    return f"{frame.tb_frame.f_code.co_filename}, line {frame.tb_lineno}"
 
 
 def _last_line_in(error: BaseException, path: str) -> int | None:
@@ -37,7 +50,7 @@ def _last_line_in(error: BaseException, path: str) -> int | None:
 def import_file(path: Path) -> ModuleType:
     """Import a file that belongs to no package; again only when its text has changed."""
     digest = hashlib.sha256(str(path).encode() + path.read_bytes()).hexdigest()[:12]
-    name = f"bench_plugin_{digest}_{path.stem}"
+    name = f"{PREFIX}{digest}_{path.stem}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

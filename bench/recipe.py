@@ -10,6 +10,9 @@ from pydantic import ConfigDict
 from bench.errors import UsageError
 from bench.parameters import UNKNOWN_REFUSED, check_parameters
 
+#: Epochs, images of a batch: more than this is a slip of the finger, and overflows what counts them.
+LARGEST = 10**9
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -49,8 +52,11 @@ class Recipe:
     def __post_init__(self) -> None:
         least = {"epochs": 1, "batch_size": 1, "patience": 0, "weight_decay": 0, "clip": 0, "ema": 0}
         for name, bound in least.items():
-            if not bound <= getattr(self, name) < math.inf:
-                raise UsageError(f"{name} must be at least {bound} (and finite), not {getattr(self, name)}")
+            value = getattr(self, name)
+            if not bound <= value < math.inf:
+                raise UsageError(f"{name} must be at least {bound} (and finite), not {value}")
+            if isinstance(value, int) and value > LARGEST:
+                raise UsageError(f"{name} can be at most {LARGEST}, not {value}")
         if self.ema >= 1:
             raise UsageError(f"ema must be below 1, not {self.ema}")
         name, colon, parameters = self.optimizer.partition(":")

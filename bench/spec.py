@@ -112,7 +112,7 @@ class Component:
             raise UsageError(f"{self.label}: {error}") from error
         except BenchError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             kind = type(error).__name__
             raise BenchError(f"{self.label}: its constructor raised {kind}: {error}") from error
 
@@ -150,6 +150,12 @@ def chain_label(chain: Sequence[Component]) -> str:
     return "+".join(part.label for part in chain) or "recorded"
 
 
+def check_seed(name: str, seed: int) -> None:
+    """Raise a UsageError if torch's generators do not take a seed."""
+    if not 0 <= seed <= LARGEST_SEED:
+        raise UsageError(f"a {name} is from 0 to {LARGEST_SEED}, not {seed}")
+
+
 @dataclass(frozen=True)
 class RunSpec:
     """One run: a chain of operators, a model, a dataset, two seeds and, if the model is trained, a recipe.
@@ -182,9 +188,8 @@ class RunSpec:
     metrics: tuple[Component, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, seed in (("seed", self.seed), ("problem seed", self.problem_seed)):
-            if not 0 <= seed <= LARGEST_SEED:
-                raise UsageError(f"a {name} is from 0 to {LARGEST_SEED}, not {seed}")
+        check_seed("seed", self.seed)
+        check_seed("problem seed", self.problem_seed)
 
     @property
     def operator_label(self) -> str:

@@ -32,6 +32,8 @@ def update(board: Board, results: Path, readme: Path) -> list[Path]:
         text = readme.read_text(encoding="utf-8")
         figures = plots.write(board, results / "plots")
         replace(readme, replaced(text, section(board, figures, readme.parent), readme))
+    except UnicodeDecodeError as error:
+        raise UsageError(f"cannot update {readme}: it is not UTF-8 text ({error.reason})") from error
     except OSError as error:
         raise UsageError(f"cannot update {readme}: {error.strerror or error}") from error
     return [readme, *figures]

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from bench import registry
 from bench.errors import UsageError
 from bench.files import replace, replacing
 from bench.leaderboard._strips import sample_tensors
 from bench.leaderboard.samples import stacked
 from bench.runs.record import Record
-from bench.spec import Component
+from bench.spec import Component, parse_chain
 from bench.text import decibel
 
 if TYPE_CHECKING:
@@ -125,14 +126,16 @@ def figure(layout: "FigureLayout", records: Sequence[Record]) -> Figure | None:
 
 
 def _matching(records: Sequence[Record], operator: str, model: str) -> list[Record]:
-    """Runs of an operator (as labelled) and a model; a bare model name matches any parameters."""
-    wanted = Component.parse(model)
+    """Runs of an operator and a model, however their parameters are written; a bare name matches any."""
+    chain = tuple(part.checked(registry.operators) for part in parse_chain(operator))
+    wanted = Component.parse(model).checked(registry.models)
+    bare = ":" not in model
     return [
         record
         for record in records
-        if record.spec.operator_label == operator
+        if record.spec.operator == chain
         and record.spec.model.name == wanted.name
-        and (not wanted.params or record.spec.model.label == model)
+        and (bare or record.spec.model == wanted)
     ]
 
 

@@ -222,7 +222,7 @@ class Operator(ABC):
         except (BenchError, torch.OutOfMemoryError):
             # Training meets a full GPU by smaller batches.
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise BenchError(f"{name} raised {type(error).__name__}: {error}") from error
         finally:
             _noted.reset(token)

@@ -1,6 +1,12 @@
 """What tests in several rooms need."""
 
+import resource
+import signal
+import sys
+
 import pytest
+
+from bench import cli
 
 #: A dataset so small that a whole run takes a second.
 TINY = "photos:size=16,test=12,train=40"
@@ -22,3 +28,46 @@ def plugin(tmp_path):
         return str(path)
 
     return write
+
+
+#: What a hostile call may take at most.
+SECONDS, GIGABYTE = 120, 1e9
+
+
+@pytest.fixture
+def attack(tmp_path, monkeypatch, capsys):
+    """Run the command in a folder of its own: exit code and all that it said; the rest is asserted here."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(words):
+        monkeypatch.setattr(sys, "argv", ["bench", *words])
+        before, code = _peak(), 0
+        signal.signal(signal.SIGALRM, _too_long)
+        signal.alarm(SECONDS)
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+        finally:
+            signal.alarm(0)
+        told = capsys.readouterr()
+        said = " ".join((told.out + told.err).split())
+        assert "Traceback" not in said, words
+        assert code in (0, 1, 2), (words, code)
+        assert _peak() - before < GIGABYTE, words
+        assert [path.name for path in tmp_path.iterdir()] == ["home"], words
+        return code, said
+
+    return call
+
+
+def _peak():
+    """Most memory that this process has held, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _too_long(*_):
+    raise TimeoutError(f"the command took more than {SECONDS} s")

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from bench.datasets import Dataset, Splits
-from bench.errors import at_least
+from bench.errors import at_least, in_memory
 from bench.seeding import stream
 
 #: Ellipses per phantom.
@@ -34,6 +34,8 @@ class Ellipses(Dataset):
     def __init__(self, size: int = 64, train: int = 2000, test: int = 100):
         at_least(2, size=size)
         at_least(1, train=train, test=test)
+        # A piece is drawn in float64, in about four arrays of its size.
+        in_memory(max(train + test, 4 * 8 * CHUNK) * size**2, size=size, train=train, test=test)
         self.size = size
         self.train = train
         self.test = test

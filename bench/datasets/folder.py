@@ -1,6 +1,7 @@
 """A person's own images."""
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,7 @@ from bench.datasets.shared.pictures import UNREADABLE, head, picture
 from bench.datasets.shared.reading import KEPT
 from bench.datasets.shared.scale import Scale, declared
 from bench.datasets.shared.split import Sizes, cut
-from bench.errors import UsageError, at_least, without_effect
+from bench.errors import UsageError, at_least, in_memory, without_effect
 
 #: File names that end in one of these are images.
 SUFFIXES = frozenset(
@@ -64,6 +65,7 @@ class Folder(Dataset):
     ):
         if size is not None:
             at_least(1, size=size)
+            in_memory(3 * 4 * size**2, size=size)  # one image, in colour, as float32
         if not 0 < test_share < 1:
             raise ValueError(f"test_share must lie between 0 and 1, not {test_share}")
         self.crop = crop or ("none" if size is None else "centre")
@@ -71,7 +73,7 @@ class Folder(Dataset):
             without_effect("crop=none", size=size)
         elif size is None:
             raise ValueError(f"crop={crop} needs a size, as in size=64,crop={crop}")
-        self.path = Path(path).expanduser()
+        self.path = Path(os.path.expanduser(path))  # the home of nobody stays as it is written
         self.size, self.colour, self.test_share = size, colour, test_share
         self.scale = declared(range, window)
 

@@ -17,7 +17,7 @@ from bench.problem import Problem, build_operator, check_size
 from bench.registry import Registry
 from bench.runs.leakage import duplicates
 from bench.runs.record import Duplicates
-from bench.spec import Component, RunSpec, chain_label, parse_chain
+from bench.spec import Component, RunSpec, chain_label, check_seed, parse_chain
 
 
 def components(spec: RunSpec) -> list[tuple[Registry, Component]]:
@@ -36,7 +36,16 @@ def components(spec: RunSpec) -> list[tuple[Registry, Component]]:
 @lru_cache(maxsize=1)
 def load_images(dataset: Component) -> tuple[Splits, str]:
     """The splits of a dataset, and the SHA-256 of their content; the last dataset is kept."""
-    splits: Splits = dataset.build(registry.datasets).load()
+    source = dataset.build(registry.datasets)
+    try:
+        splits: Splits = source.load()
+    except BenchError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise BenchError(f"{dataset.label} cannot be loaded: {reason(error)}") from error
+    if not isinstance(splits, Splits):
+        kind = type(splits).__name__
+        raise BenchError(f"{dataset.label}: load must return bench.datasets.Splits, not a {kind}")
     if not len(splits.train) or not len(splits.test):
         raise UsageError(
             f"{dataset.label} has {len(splits.train)} training and {len(splits.test)} test images; "
@@ -74,6 +83,7 @@ def problem_of(operator: str, dataset: str, seed: int) -> tuple[Problem, str]:
     Raises:
         UsageError: unknown names or parameters, or images that cannot be used.
     """
+    check_seed("seed", seed)
     chain = tuple(part.checked(registry.operators) for part in parse_chain(operator))
     images = Component.parse(dataset).checked(registry.datasets)
     return load_problem(chain, images, seed, "cpu"), chain_label(chain)

@@ -14,7 +14,7 @@ from bench.runs.record import Failure
 LONGEST_MESSAGE, LONGEST_TRACEBACK = 2_000, 20_000
 
 
-def failure(error: Exception) -> Failure:
+def failure(error: BaseException) -> Failure:
     """An exception as a record keeps it."""
     frames = list(_frames(error))
     own = next((i for i, (module, _) in enumerate(frames) if _is_own(module)), None)
@@ -31,7 +31,7 @@ def failure(error: Exception) -> Failure:
     )
 
 
-def _frames(error: Exception) -> Iterator[tuple[str, traceback.FrameSummary]]:
+def _frames(error: BaseException) -> Iterator[tuple[str, traceback.FrameSummary]]:
     """Module and summary of each frame, of the error's cause where it has one."""
     walked = list(traceback.walk_tb((error.__cause__ or error).__traceback__))
     summaries = traceback.StackSummary.extract(iter(walked))

@@ -160,7 +160,7 @@ class Run:
             self._built()  # which checks that it fits the operator
         except UsageError:
             raise
-        except Exception:
+        except (Exception, SystemExit):
             return False
         return True
 
@@ -233,7 +233,7 @@ class Run:
                 fitted = self._fit(checkpoint, report)
                 scored = self._score(fitted, report)
                 record = self._publish(results, fitted, scored, origin)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if isinstance(error, DivergedError):
                 checkpoint.unlink(missing_ok=True)
             return self._publish_failure(results, failure(error), origin)

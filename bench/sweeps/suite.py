@@ -14,8 +14,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bench import registry
 from bench.errors import UsageError
 from bench.runs.runner import Run
+from bench.spec import Component, parse_chain
 from bench.sweeps.plan import plan
 
 SUITES = files("bench") / "suites"
@@ -41,7 +43,7 @@ class Block(_Strict):
     operators: list[str] = Field(min_length=1)
     models: list[str] = Field(min_length=1)
     dataset: str | None = None
-    seeds: list[int] | None = None
+    seeds: list[int] | None = Field(None, min_length=1)
     recipe: dict[str, Any] = {}
     baselines: bool = True
     optional: bool = False
@@ -86,7 +88,7 @@ class Suite(_Strict):
     description: str = ""
     dataset: str = "photos"
     preset: str = "quick"
-    seeds: list[int] = [0]
+    seeds: list[int] = Field([0], min_length=1)
     runs: list[Block] = Field(min_length=1)
     table: TableLayout | None = None
     figures: list[FigureLayout] = []
@@ -113,13 +115,17 @@ def load(name: str) -> Suite:
         )
     try:
         return Suite.model_validate(tomllib.loads(source.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors()]
+        raise UsageError(f"{name} is not a suite: {'; '.join(lines)}") from error
     except OSError as error:
         raise UsageError(f"{name}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{name} is not a TOML file: {error}") from error
-    except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors()]
-        raise UsageError(f"{name} is not a suite: {'; '.join(lines)}") from error
+    except RecursionError:
+        raise UsageError(f"{name} is not a suite: its brackets are nested too deeply") from None
+    except ValueError as error:  # a number of thousands of digits, a name with a null character
+        raise UsageError(f"{name} is not a suite: {error}") from error
 
 
 def expand(
@@ -148,6 +154,7 @@ def expand(
     Raises:
         UsageError: something in the suite cannot work; found before anything is trained.
     """
+    _check_layouts(suite)
     runs: dict[str, Run] = {}
     left_out = []
     given = {k: v for k, v in (changes or {}).items() if v is not None}
@@ -169,4 +176,20 @@ def expand(
             left_out.append(f"left out {', '.join(block.operators)} on {block.dataset}: {error}")
             continue
         runs.update((run.fingerprint, run) for run in planned)
+    if not runs:
+        raise UsageError("nothing is left to run: " + "; ".join(left_out))
     return list(runs.values()), left_out
+
+
+def _check_layouts(suite: Suite) -> None:
+    """Refuse a table or a figure of an operator that no block runs: it would stay empty."""
+    run = {_chain(operator) for block in suite.runs for operator in block.operators}
+    for layout in [*(suite.table.columns if suite.table else ()), *suite.figures]:
+        if _chain(layout.operator) not in run:
+            raise UsageError(
+                f"{layout.title!r} shows operator {layout.operator}, which no block of the suite runs"
+            )
+
+
+def _chain(operator: str) -> tuple[Component, ...]:
+    return tuple(part.checked(registry.operators) for part in parse_chain(operator))
