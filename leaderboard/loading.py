@@ -181,9 +181,10 @@ def _keep_scores(record: Record, path: Path) -> None:
 
 def _check_scores(record: Record, columns: dict[str, Array]) -> None:
     """Scores must be as many as the record says, and have the mean it says."""
-    count, expected = len(columns["psnr"]), record.data.test
-    if count != expected or not count:
-        raise BenchError(f"scores.parquet has {count} rows, record.json says {expected} scoring units")
+    count, images, volumes = len(columns["psnr"]), record.data.test, record.data.groups
+    if count not in (images, volumes) or not count:
+        known = f"{images} images of {volumes} groups"
+        raise BenchError(f"scores.parquet has {count} rows, record.json says {known}")
     for name, values in columns.items():
         if np.isnan(values).any():
             raise BenchError(f"scores.parquet has a {name} that is not a number")

@@ -14,7 +14,9 @@ from torch import Tensor
 from bench.errors import BenchError
 
 #: Methods whose calls tell nothing about the operator that every method is told.
-_TOLD_TO_ALL = frozenset({"as_image", "picture", "measure", "settings", "can", "constant", "nonces"})
+_TOLD_TO_ALL = frozenset(
+    {"as_image", "deviation", "picture", "measure", "settings", "can", "constant", "nonces"}
+)
 _noted: ContextVar[set[str] | None] = ContextVar("noted", default=None)
 
 
@@ -87,6 +89,8 @@ class Operator(ABC):
     linear: bool = False
     #: Whether ``inverse(forward(x)) == x`` to the last bit for 8-bit images.
     exact_inverse: bool = False
+    #: Whether a small change of the image is a small change of its measurement; ciphers say False.
+    continuous: bool = True
     #: Whether it only adds noise to what it is given: a reconstruction leaves it out of ``system``.
     noise: bool = False
     #: Standard deviation of an operator that adds Gaussian noise and does nothing else.
@@ -183,6 +187,13 @@ class Operator(ABC):
 
         Args:
             named: whether the chain itself says what noise comes after.
+        """
+        return None
+
+    def deviation(self, clean: Tensor) -> Tensor | None:
+        """Standard deviation of the noise in each value, given the noise-free measurement.
+
+        None where there is none: no noise, or noise that a deviation does not describe.
         """
         return None
 

@@ -80,6 +80,18 @@ class Noise(Operator):
     def inverse(self, y: Tensor) -> Tensor:
         return y
 
+    def deviation(self, clean: Tensor) -> Tensor | None:
+        """``sqrt(x / N)`` of counts, ``exp(mu x / 2) / (sqrt(N) mu)`` behind an object; of one at least."""
+        if self.salt_pepper or self.bits or not (self.sigma or self.photons):
+            return None
+        variance = torch.full_like(clean, self.sigma**2)
+        if self.photons is not None:
+            rate = clean if self.attenuation is None else torch.exp(-self.attenuation * clean)
+            rate = rate.clamp_min(1 / self.photons)
+            counted = rate if self.attenuation is None else 1 / (rate * self.attenuation**2)
+            variance = variance + counted / self.photons
+        return variance.sqrt()
+
     def _counted(self, x: Tensor, photons: float, generator: torch.Generator) -> Tensor:
         if self.attenuation is None:
             return torch.poisson(x.clamp_min(0) * photons, generator) / photons

@@ -37,6 +37,7 @@ class XorCbc(Operator):
     """
 
     exact_inverse = True
+    continuous = False
 
     def __init__(
         self, image_shape: tuple[int, int, int], key: str | None = None, iv: str | None = None, seed: int = 0

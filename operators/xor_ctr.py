@@ -41,6 +41,8 @@ class XorCtr(Operator):
         NIST SP 800-38A, section 6.5 (CTR).
     """
 
+    continuous = False
+
     def __init__(
         self, image_shape: tuple[int, int, int], key: str | None = None, iv: str | None = None, seed: int = 0
     ):

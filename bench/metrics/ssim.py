@@ -73,9 +73,17 @@ def ssim(
 def similarity(
     image: Tensor, truth: Tensor, data_range: Tensor | float = 1.0, window: Window = "gaussian"
 ) -> Tensor:
-    """SSIM as in :func:`ssim`, in the precision of the images and differentiable: for losses.
+    """SSIM as in :func:`ssim`, in the precision of the images and differentiable: for losses."""
+    luminance, contrast = terms(image, truth, data_range, window)
+    return (luminance * contrast).mean((1, 2, 3))
 
-    With d = image - truth the fractions are ``1 - mean(d)^2 / (m1^2 + m2^2 + C1)`` and
+
+def terms(
+    image: Tensor, truth: Tensor, data_range: Tensor | float, window: Window = "gaussian"
+) -> tuple[Tensor, Tensor]:
+    """Luminance, and contrast times structure, at every place of the window: ``(B, C, H - 10, W - 10)``.
+
+    With d = image - truth they are ``1 - mean(d)^2 / (m1^2 + m2^2 + C1)`` and
     ``1 - var(d) / (s1^2 + s2^2 + C2)``: four windowed means instead of five, and exactly 1 where d is 0.
     """
     weights, unbiased = _window(window)
@@ -86,8 +94,7 @@ def similarity(
     mean_error, mean_truth, square, product = (_windowed(part, weights) for part in parts)
     bias = mean_error * mean_error
     means = bias + 2 * mean_truth * (mean_error + mean_truth)
-    value = (1 - bias / (means + c1)) * (1 - (square - bias) / (square + 2 * product - means + c2))
-    return value.mean((1, 2, 3))
+    return 1 - bias / (means + c1), 1 - (square - bias) / (square + 2 * product - means + c2)
 
 
 @lru_cache

@@ -10,12 +10,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from bench.datasets import Split
 from bench.errors import BenchError
-from bench.metrics.psnr import psnr
-from bench.metrics.ssim import ssim
+from bench.metrics import Metric
 from bench.models import Model
 from bench.operators import noting_uses
 from bench.problem import Batch, Problem
+from bench.protocols import find
+from bench.runs.scoring import Scoring, Volumes, build
 from bench.seeding import stream
 from bench.training import Progress
 
@@ -30,46 +32,53 @@ def evaluate(
     report: Callable[[Progress], None] = lambda progress: None,
     seed: int = 0,
     used: set[str] | None = None,
+    protocol: str = "unit",
+    metrics: Mapping[str, Metric] | None = None,
 ) -> tuple[pd.DataFrame, str, dict[str, Tensor]]:
-    """Scores and group of every test image, the SHA-256 of the measurements, and the first images as tensors.
+    """Scores and group of every scoring unit, the SHA-256 of the measurements, the first images as tensors.
 
     Args:
         model: fitted.
         problem: what it was fitted to.
-        report: called after every 64 images.
+        report: called after every batch.
         seed: the training seed, which samplers draw by too.
         used: takes the names of what the model calls of the operator.
+        protocol: how images are prepared: a name, or the path of a ``.toml`` file.
+        metrics: what is computed, by the name of its column. Default: PSNR and SSIM.
 
     Returns:
-        One row per test image: a column for each metric, and ``group``: the photograph, patient or volume
-        that it comes from (its own number where the dataset has no groups).
+        One row per test image, or per volume where the protocol scores those: a column for each metric
+        that has a meaning here, and ``group``: the photograph, patient or volume that it comes from (its own
+        number where the dataset has no groups).
 
     Raises:
-        BenchError: the model returned something else than one image per measurement.
+        BenchError: the model returned something else than one image per measurement, or a metric
+            something else than one number per image.
     """
+    scoring = Scoring(find(protocol), metrics or build((), protocol), problem.value_range)
     sha = sha256()
-    rows: list[Tensor] = []
-    kept: list[tuple[Tensor, Tensor, Tensor]] = []
-    done, count = 0, len(problem.splits.test)
+    units: list[dict[str, Any]] = []
+    kept: list[tuple[Tensor, ...]] = []
+    done, names = 0, groups(problem.splits.test)
+    volumes = Volumes(names)
     for batch in problem.test_batches():
-        y, x, _ = batch
-        sha.update(y.cpu().contiguous().numpy().data)
+        sha.update(batch.y.cpu().contiguous().numpy().data)
         image = reconstructed(model, batch, seed, done, used)
-        rows.append(torch.stack([psnr(image, x), ssim(image, x)], 1).cpu())
-        if done < SAMPLES:
-            kept.append((y[:SAMPLES].cpu(), image[:SAMPLES].cpu(), x[:SAMPLES].cpu()))
-        done += len(x)
-        report(Progress(done, count, stage="scoring"))
-    scores = pd.DataFrame(torch.cat(rows).numpy(), columns=["psnr", "ssim"])
-    scores["group"] = groups(problem.splits.test)
-    y, image, x = (torch.cat(parts)[:SAMPLES] for parts in zip(*kept, strict=True))
-    return scores, sha.hexdigest(), {"measurement": y, "reconstruction": image, "truth": x}
+        if len(kept) < SAMPLES:
+            kept += zip(*(t[: SAMPLES - len(kept)].cpu() for t in (batch.y, image, batch.x)), strict=True)
+        if scoring.protocol.unit == "volume":
+            whole = volumes.completed(image, batch.x, scoring.measured(image, batch))
+            units += [scoring.volume(name, slices, batch.operator) for name, slices in whole]
+        else:
+            units += scoring.images(image, batch, names[done : done + len(image)])
+        done += len(image)
+        report(Progress(done, len(names), stage="scoring"))
+    return _frame(units, scoring.protocol.unit), sha.hexdigest(), _samples(kept)
 
 
-def groups(split: Any) -> list[str]:
+def groups(split: Split) -> list[str]:
     """What each image of a split belongs to; where nothing is known, each to itself."""
-    known = getattr(split, "groups", None)
-    return [str(name) for name in (range(len(split)) if known is None else known)]
+    return [str(name) for name in (range(len(split)) if split.groups is None else split.groups)]
 
 
 @torch.no_grad()
@@ -98,6 +107,18 @@ def reconstructed(
     return image
 
 
+def _frame(units: list[dict[str, Any]], unit: str) -> pd.DataFrame:
+    """A row per unit; a metric without a meaning for one of them has no column. Volumes name their index."""
+    return pd.DataFrame(units).dropna(axis=1).rename_axis("volume" if unit == "volume" else None)
+
+
+def _samples(kept: list[tuple[Tensor, ...]]) -> dict[str, Tensor]:
+    """The first images that have the size of the very first."""
+    alike = [row for row in kept if [t.shape for t in row] == [t.shape for t in kept[0]]]
+    y, image, x = (torch.stack(parts) for parts in zip(*alike, strict=True))
+    return {"measurement": y, "reconstruction": image, "truth": x}
+
+
 def save_samples(samples: Mapping[str, Tensor], scores: pd.DataFrame, title: str, folder: Path) -> None:
     """``samples.safetensors`` (uint8) and ``samples.png``: measurement, reconstruction, truth."""
     from bench.leaderboard.samples import sheet
@@ -107,7 +128,9 @@ def save_samples(samples: Mapping[str, Tensor], scores: pd.DataFrame, title: str
     truth, reconstruction, measurement = (
         pictures[k].numpy() for k in ("truth", "reconstruction", "measurement")
     )
-    figure = sheet(truth, reconstruction, measurement, title, scores["psnr"].to_list()[: len(truth)])
+    # Of a volume, the first images share one score.
+    psnr = scores["psnr"].to_list()[: len(truth)] if scores.index.name != "volume" else []
+    figure = sheet(truth, reconstruction, measurement, title, psnr)
     figure.savefig(folder / "samples.png", dpi=120)
 
 

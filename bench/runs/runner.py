@@ -18,7 +18,7 @@ from torch import Tensor
 from bench import registry, tensors
 from bench.datasets import Splits
 from bench.errors import BenchError, DivergedError, MismatchError, UsageError
-from bench.metrics import mean_score
+from bench.metrics import Metric, mean_score
 from bench.models import Model, NetworkModel
 from bench.operators import Operator, noting_uses
 from bench.problem import Problem
@@ -38,6 +38,7 @@ from bench.runs.failure import failure
 from bench.runs.leakage import repeated_ivs
 from bench.runs.record import Budget, Data, Failure, Provenance, Record, Role, runs_folder
 from bench.runs.request import specify
+from bench.runs.scoring import build
 from bench.runs.writing import run_lease, tidy, writing
 from bench.seeding import stream
 from bench.spec import RunSpec
@@ -150,12 +151,22 @@ class Run:
             )
         return model
 
+    @cached_property
+    def metrics(self) -> dict[str, Metric]:
+        """What is computed, by the name of its column.
+
+        Raises:
+            UsageError: a metric that cannot be computed here.
+        """
+        return build(self.spec.metrics, self.spec.protocol)
+
     def buildable(self) -> bool:
         """Whether operator and model can be built; if not, their own code fails: :meth:`execute` records it.
 
         Raises:
             UsageError: the spec cannot work as it stands.
         """
+        self.metrics  # noqa: B018 - what cannot be had is said before training
         try:
             self._built()  # which checks that it fits the operator
         except UsageError:
@@ -264,7 +275,9 @@ class Run:
     def _score(self, fitted: "Fitted", report: Callable[[Progress], None]) -> "Scored":
         """Scores of the test images, and how fast they are reconstructed."""
         model, seed = fitted.model, self.spec.seed
-        scores, digest, samples = evaluate(model, self.problem, report, seed, fitted.used)
+        scores, digest, samples = evaluate(
+            model, self.problem, report, seed, fitted.used, self.spec.protocol, self.metrics
+        )
         y, _, operator = next(self.problem.test_batches())
         generator = stream(y.device, seed, "timing")
         history = fitted.history
@@ -308,7 +321,7 @@ class Run:
         values = scored.scores.drop(columns="group")
         record = self.draft(
             origin,
-            scores={name: mean_score(values[name]) for name in values},
+            scores={name: mean_score(values[name], self.metrics[name].unit) for name in values},
             exact=int((values["psnr"] == math.inf).sum()),
             failed=int((values["psnr"] == -math.inf).sum()),
             timings=scored.timings,

@@ -90,13 +90,20 @@ def verify(record: Record, trust: Sequence[str] = ()) -> Verification:
     now = run.draft(provenance.collect(run.problem.device))
     used = set(run.model.uses)
     with deterministic(run.problem.device):
-        scores, digest, _ = evaluate(run.model, run.problem, seed=run.spec.seed, used=used)
+        scores, digest, _ = evaluate(
+            run.model,
+            run.problem,
+            seed=run.spec.seed,
+            used=used,
+            protocol=run.spec.protocol,
+            metrics=run.metrics,
+        )
     now = replace(
         now,
         data=replace(now.data, test_digest=digest, repeated_ivs=repeated_ivs(run.problem)),
         parameters=run.model.parameters(),
         uses=tuple(sorted(used)),
-        scores={name: mean_score(scores[name]) for name in scores if name != "group"},
+        scores={n: mean_score(scores[n], run.metrics[n].unit) for n in scores if n != "group"},
     )
     stored = record.per_unit
     drift, largest, drifted = _compared(record, stored, now, scores)

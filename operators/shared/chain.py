@@ -37,6 +37,7 @@ class Chain(Operator):
         self.linear = all(part.linear for part in parts)
         self.exact_inverse = all(part.exact_inverse for part in parts)
         self.noise = all(part.noise for part in parts)
+        self.continuous = all(part.continuous for part in parts)
 
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
         for part in self.parts:
@@ -97,3 +98,15 @@ def without_noise(operator: Operator) -> Operator:
         return operator
     kept = [without_noise(part) for part in operator.parts if not part.noise]
     return kept[0] if len(kept) == 1 else Chain(kept)
+
+
+def last_noise(operator: Operator) -> Operator | None:
+    """The part that adds noise, if there is one such part and nothing comes after it."""
+    parts = _flat(operator)
+    return parts[-1] if [part.noise for part in parts].count(True) == 1 and parts[-1].noise else None
+
+
+def _flat(operator: Operator) -> list[Operator]:
+    if not isinstance(operator, Chain):
+        return [operator]
+    return [leaf for part in operator.parts for leaf in _flat(part)]

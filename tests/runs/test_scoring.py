@@ -1,0 +1,101 @@
+"""What a run computes of each image: own metrics, failed images, columns."""
+
+import pandas as pd
+import pytest
+import torch
+
+import bench
+from bench.errors import BenchError, UsageError
+from bench.operators.denoising import Denoising
+from bench.problem import Batch
+from bench.protocols import find
+from bench.runs.scoring import Scoring, build
+from bench.spec import Component
+
+MASKED = '''"""PSNR inside the middle."""
+import torch
+from bench.metrics import Metric
+from bench.metrics.psnr import psnr
+class Masked(Metric):
+    """PSNR of the middle."""
+    unit = "dB"
+    def __init__(self, margin: int = 2):
+        self.margin = margin
+    def __call__(self, image, truth, *, y, operator, noise, data_range):
+        m = slice(self.margin, -self.margin)
+        return {value}
+'''
+
+
+def _own(tmp_path, value):
+    path = tmp_path / "masked_psnr.py"
+    path.write_text(MASKED.replace("{value}", value))
+    return str(path)
+
+
+def _rows(metrics, image, truth):
+    scoring = Scoring(find("unit"), build([Component.parse(m) for m in metrics], "unit"), (0.0, 1.0))
+    operator = Denoising(tuple(truth.shape[1:]))
+    return scoring.images(image, Batch(image, truth, operator), [str(i) for i in range(len(image))])
+
+
+def test_a_metric_of_ones_own_in_a_run(tmp_path):
+    """By the path of its file, with parameters: a column per unit, and its mean in the record."""
+    own = _own(tmp_path, "psnr(image[..., m, m], truth[..., m, m], data_range)") + ":margin=3"
+    record = bench.run(
+        "denoising",
+        "inverse",
+        "photos:size=16,train=20,test=6",
+        metrics=[own, "nmse", "residual", "ms_ssim"],
+        results=tmp_path / "results",
+        device="cpu",
+    )
+    assert record.status == "ok", record.error
+    assert list(record.per_unit) == ["psnr", "ssim", "masked_psnr:margin=3", "nmse", "residual", "group"]
+    assert record.scores["masked_psnr:margin=3"] == pytest.approx(record.per_unit.iloc[:, 2].mean())
+    assert record.scores["residual"] == 0  # the inverse is the measurement itself
+    assert "ms_ssim" not in record.scores
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        ("psnr(image, truth).mean()", r"must return \(2,\) real numbers or None, not torch.float64 \(\)"),
+        ("3.0", "not float"),
+        ("torch.full((len(image),), torch.nan)", "gave NaN"),
+    ],
+)
+def test_a_metric_that_returns_something_else(tmp_path, value, what):
+    """It is named, with what it returned."""
+    with pytest.raises(BenchError, match=f"masked_psnr.*{what}"):
+        _rows([_own(tmp_path, value)], torch.rand(2, 1, 16, 16), torch.rand(2, 1, 16, 16))
+
+
+def test_a_failed_image_is_the_worst_in_every_metric():
+    """-inf, 0 or +inf, and the other image is scored as if it were alone."""
+    image, truth = torch.rand(2, 3, 1, 40, 40)
+    image[1, 0, 20, 20] = torch.nan
+    metrics = ["nmse", "mae", "haarpsi", "residual"]
+    pytest.importorskip("piq")
+    frame = pd.DataFrame(_rows(metrics, image, truth)).set_index("group")
+    lost = frame.loc["1"]
+    assert (lost["psnr"], lost["ssim"], lost["haarpsi"]) == (-torch.inf, 0, 0)
+    assert lost[["nmse", "mae", "residual"]].tolist() == [torch.inf] * 3
+    alone = pd.DataFrame(_rows(metrics, image[::2], truth[::2]))
+    pd.testing.assert_frame_equal(frame.loc[["0", "2"]].reset_index(drop=True), alone.drop(columns="group"))
+
+
+def test_two_metrics_of_one_name(tmp_path):
+    """Their columns could not be told apart."""
+    own = _own(tmp_path, "psnr(image, truth)")
+    other = tmp_path / "other"
+    other.mkdir()
+    twin = other / "masked_psnr.py"
+    twin.write_text(MASKED.replace("{value}", "psnr(image, truth)"))
+    with pytest.raises(UsageError, match="two metrics are called masked_psnr"):
+        build([Component(own), Component(str(twin))], "unit")
+
+
+def test_a_metric_named_twice_is_one_column():
+    """``--metric ssim --metric ssim`` asks for nothing more."""
+    assert list(build([Component("ssim"), Component("ssim")], "unit")) == ["psnr", "ssim"]
