@@ -262,11 +262,19 @@ def pairs(count: int) -> tuple[Array, Array]:
 
 
 def _welch(seeds: Array, trainings: Array, first: Array, second: Array) -> Array:
-    """Degrees of freedom of the sum of two methods' variances over trainings (Welch 1947)."""
-    square = seeds**2 / np.maximum(trainings - 1, 1)
-    with np.errstate(invalid="ignore"):
-        freedom = (seeds[first] + seeds[second]) ** 2 / (square[first] + square[second])
-    return np.where(np.isfinite(freedom), freedom, 1.0)
+    """Degrees of freedom of the sum of two methods' variances over trainings (Welch 1947).
+
+    Of his two formulas the one with n + 1 and - 2, held between the smaller number of degrees of freedom
+    and the sum of both: the other covers 0.967 in place of 0.95 at three trainings each.
+    """
+    own = np.maximum(trainings - 1, 1)
+    square = seeds**2 / (own + 2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        freedom = (seeds[first] + seeds[second]) ** 2 / (square[first] + square[second]) - 2
+    alone = np.where(seeds[first] > 0, own[first], own[second])
+    both = (seeds[first] > 0) & (seeds[second] > 0)
+    least, most = np.minimum(own[first], own[second]), own[first] + own[second]
+    return np.where(both, np.clip(np.nan_to_num(freedom), least, most), alone).astype(float)
 
 
 def _between(table: Array, design: Design) -> tuple[Array, Array]:

@@ -33,16 +33,32 @@ def test_a_pair_without_training_is_the_paired_t_test():
     assert found.half_width()[0] == pytest.approx((interval.high - interval.low) / 2)
 
 
-def test_trainings_alone_are_welchs_t_test():
-    """Where groups do not vary, p is SciPy's Welch test on the means of the trainings."""
-    first, second = np.array([20.1, 20.9, 20.4, 21.3]), np.array([19.2, 19.9, 18.5])
-    found = _compared(
-        np.repeat(first[:, None], 24, 1), np.repeat(second[:, None], 24, 1), range(24), (True, True)
-    )
-    expected = stats.ttest_ind(first, second, equal_var=False)
+def _of_trainings(first, second):
+    return _compared(
+        np.repeat(np.array(first)[:, None], 24, 1), np.repeat(np.array(second)[:, None], 24, 1),
+        range(24), (True, True),
+    )  # fmt: skip
+
+
+def test_trainings_of_equal_scatter_are_the_two_sample_t_test():
+    """Where groups do not vary and both scatter alike, SciPy's t test of the trainings' means."""
+    first, second = [20.0, 20.5, 21.0], [19.9, 19.4, 18.9]
+    found = _of_trainings(first, second)
+    expected = stats.ttest_ind(first, second)
+    assert found.seeds_freedom[0] == pytest.approx(4)
     assert found.p()[0] == pytest.approx(expected.pvalue, rel=1e-5)
     interval = expected.confidence_interval()
     assert found.half_width()[0] == pytest.approx((interval.high - interval.low) / 2)
+
+
+def test_trainings_of_unequal_scatter_have_welchs_degrees_of_freedom():
+    """Welch 1947: (1 + 16)^2 / (1 / 5 + 256 / 4) - 2 for variances 1 and 16, 4 and 3 trainings."""
+    first = np.array([-1.0, 1.0, -1.0, 1.0]) * np.sqrt(3.0)  # variance 4, of the mean 1
+    second = np.array([-1.0, 0.0, 1.0]) * np.sqrt(48.0)  # variance 48, of the mean 16
+    found = _of_trainings(first, second)
+    assert found.seeds[0] == pytest.approx(17)
+    assert found.seeds_freedom[0] == pytest.approx(17**2 / (1 / 5 + 16**2 / 4) - 2)
+    assert _of_trainings(first, [0.0, 0.0, 0.0]).seeds_freedom[0] == 3
 
 
 def test_variance_parts_are_those_of_the_two_way_analysis_of_variance():
