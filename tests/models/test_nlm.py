@@ -8,7 +8,7 @@ from skimage.restoration import denoise_nl_means
 
 from bench.datasets import Splits
 from bench.metrics.psnr import psnr
-from bench.models.nlm import NLM
+from bench.models.nlm import NLM, STRENGTHS
 from bench.operators import Operator
 from bench.operators.ct import CT
 from bench.operators.denoising import Denoising
@@ -40,6 +40,21 @@ def test_as_good_as_the_best_strength():
         best = max(best, float(psnr(torch.from_numpy(np.stack(images)), x).mean()))
     assert float(psnr(reconstructed(model, batch), x).mean()) > best - 0.1
     assert best > float(psnr(y, x).mean()) + 4
+
+
+def test_an_exact_image_does_not_choose_the_strength():
+    """A black window, which counts no photon, is exact at every strength: the others choose all the same."""
+    problem = problem_of(Noise((3, 32, 32), photons=30))
+    problem.splits.validation.images[0] = 0
+    model = NLM(distance=5)
+    model.fit(problem.training())
+    assert model.trials == len(STRENGTHS)
+    batch = next(problem.test_batches())
+    chosen = psnr(reconstructed(model, batch), batch.x).mean()
+    least = NLM(distance=5, strength=STRENGTHS[0])
+    least.fit(problem.training())
+    assert least.trials == 1
+    assert chosen > psnr(reconstructed(least, batch), batch.x).mean() + 0.5
 
 
 def test_no_noise():

@@ -65,7 +65,9 @@ def test_ridge_ends_at_the_mean_where_nothing_can_be_learned(make_problem):
     model, mean = PixelRidge(), Mean()
     model.fit(problem.training())
     mean.fit(problem.training())
-    assert max(WEIGHTS) >= 1e3
+    # Fitted without restraint the coefficients are of the order of 0.1.
+    assert float(model.coefficients.abs().max()) < 2e-3
+    assert model.trials == len(WEIGHTS)
     assert abs(score(model, problem) - score(mean, problem)) < 0.3
 
 
