@@ -9,6 +9,7 @@ from pathlib import Path
 from bench import registry
 from bench.errors import reason
 from bench.runs.record import Failure
+from bench.text import printable
 
 #: Characters of a message and of a traceback that are kept; of the latter the end, where the error is.
 LONGEST_MESSAGE, LONGEST_TRACEBACK = 2_000, 20_000
@@ -24,10 +25,10 @@ def failure(error: BaseException) -> Failure:
     last = next(reversed(theirs or ours), None)
     text = "".join(traceback.format_list(kept) + traceback.format_exception_only(error)) if kept else ""
     return Failure(
-        message=_sound(" ".join(reason(error).split()))[:LONGEST_MESSAGE],
+        message=printable(" ".join(reason(error).split()))[:LONGEST_MESSAGE],
         kind=type(error).__name__[:100],
-        place=_sound(f"{last.filename}, line {last.lineno}")[-1000:] if last else "",
-        traceback=_sound(text)[-LONGEST_TRACEBACK:],
+        place=printable(f"{last.filename}, line {last.lineno}")[-1000:] if last else "",
+        traceback=printable(text, lines=True)[-LONGEST_TRACEBACK:],
     )
 
 
@@ -52,8 +53,3 @@ def _short(path: str) -> str:
     """A path below the current folder as seen from there."""
     here = Path.cwd()
     return os.path.relpath(path, here) if Path(path).is_relative_to(here) else path
-
-
-def _sound(text: str) -> str:
-    """Text that UTF-8 can hold: an error may quote bytes that are none."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -7,12 +7,15 @@ import copy
 import io
 import json
 import math
+import multiprocessing
 import os
 
 import pandas as pd
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bench.leaderboard import compare, find
 from bench.leaderboard.export import text as exported
 from bench.leaderboard.loading import load
 from bench.leaderboard.publish import publish
@@ -112,6 +115,48 @@ def test_a_picture_that_is_a_link_is_not_shown(fresh):
     publish(board(results), results)
     shown = [p for p in (results / "leaderboard").rglob("*") if p.is_file() and b"secret" in p.read_bytes()]
     assert shown == []
+
+
+MARK = "import pathlib\npathlib.Path(__file__).with_name('ran').touch()\n"
+
+
+@pytest.mark.parametrize("place", ["operator", "model", "dataset"])
+def test_reading_runs_no_code_of_a_record(place, fresh, survives, monkeypatch):
+    """Table, page, show and compare import nothing that a record names, by path or beside it."""
+    results = fresh()
+    folder = results / "runs" / BAD
+    for name in ("evil", "unet", "signal"):
+        (folder / f"{name}.py").write_text(MARK)
+    content = json.loads((folder / "record.json").read_text())
+    named = {"name": str(folder / "evil.py"), "params": {}}
+    content["spec"][place] = [named] if place == "operator" else named
+    (folder / "record.json").write_text(json.dumps(content))
+    monkeypatch.chdir(folder)
+    survives(results, publishing=True)
+    if place == "model":
+        ranking = find.ranking(board(results), None, None)
+        duel = compare.duel(ranking, *(find.method(ranking.group, name) for name in ("evil", "unet")))
+        assert compare.text(duel)
+        assert compare.write_picture(duel, results / "plots").is_file()
+    assert not (folder / "ran").exists()
+
+
+def _publish(results):
+    publish(board(results), results)
+
+
+def test_two_leaderboards_at_once(fresh):
+    """Both succeed, and one of their pages is there, whole."""
+    results = fresh()
+    context = multiprocessing.get_context("fork")
+    writers = [context.Process(target=_publish, args=(results,)) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0]
+    assert (results / "leaderboard" / "index.html").is_file()
+    assert [p.name for p in results.iterdir() if p.name.startswith(".")] == []
 
 
 def test_many_junk_folders_are_one_bounded_line(fresh):

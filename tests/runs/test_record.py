@@ -141,6 +141,37 @@ def test_a_record_knows_its_files(tmp_path):
     assert Record.read(folder).files == {"samples.png": abc}
 
 
+SPOILT = {
+    "cut scores": lambda folder: (folder / "scores.parquet").write_bytes(b"PAR1"),
+    "lost weights": lambda folder: (folder / "model.safetensors").unlink(),
+    "flipped weights": lambda folder: (folder / "model.safetensors").write_bytes(b"weighty"),
+    "linked weights": lambda folder: (
+        (folder / "model.safetensors").rename(folder / "kept"),
+        (folder / "model.safetensors").symlink_to(folder / "kept"),
+    ),
+    "cut record": lambda folder: (folder / "record.json").write_text("{"),
+    "another name": lambda folder: folder.rename(folder.with_name("other")),
+}
+
+
+@pytest.mark.parametrize("case", SPOILT)
+def test_a_record_is_complete_or_it_is_run_again(tmp_path, case):
+    """Only a record all of whose files are those that were written counts as recorded."""
+    files = {"scores.parquet": "scores", "model.safetensors": "weights"}
+    folder = write(tmp_path, make(), **files)
+    whole = Record.complete(folder)
+    assert whole
+    assert whole.damaged() == []
+    SPOILT[case](folder)
+    assert Record.complete(folder) is None
+
+
+def test_a_failed_run_is_not_complete(tmp_path):
+    """It is tried again."""
+    folder = write(tmp_path, make(status="failed", error="no luck"), **{"scores.parquet": "scores"})
+    assert Record.complete(folder) is None
+
+
 def test_reading_all_skips_and_names_the_broken(tmp_path):
     """Good records are read in spite of bad ones beside them, and each bad one has a message."""
     write(tmp_path, make("a" * 16))
