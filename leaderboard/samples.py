@@ -19,7 +19,7 @@ def sheet(truth: Any, reconstruction: Any, measurement: Any, title: str, psnr: S
         reconstruction: what the model made of the measurements, same shape.
         measurement: the first channels of the measurements scaled to 0-255, ``(N, C', h, w)`` uint8.
         title: what is shown: operator and model.
-        psnr: PSNR of each reconstruction in dB, infinite values included.
+        psnr: PSNR of each reconstruction in dB, infinite values included; none where they share one.
 
     Returns:
         A figure 1.3 inches wide per image, drawn without any display.
@@ -28,7 +28,7 @@ def sheet(truth: Any, reconstruction: Any, measurement: Any, title: str, psnr: S
         ValueError: the three do not show the same number of images.
     """
     stacks = dict(zip(ROWS, (picture(t) for t in (measurement, reconstruction, truth)), strict=True))
-    counts = {name: len(stack) for name, stack in stacks.items()} | {"psnr": len(psnr)}
+    counts = {name: len(stack) for name, stack in stacks.items()} | ({"psnr": len(psnr)} if psnr else {})
     if len(set(counts.values())) != 1:
         raise ValueError(f"a sample sheet needs as many of each kind, not {counts}")
     captions = [decibel(value) for value in psnr]

@@ -20,6 +20,8 @@ CLOSE = 8
 SAME = 0.98
 #: Thumbnails with less deviation than this, in grey levels, show nothing that could be recognised.
 FLAT = 4.0
+#: Hashes and profiles of a split: ``(N, 64)``, ``(N, 256)``.
+Seen = tuple[Tensor, Tensor]
 #: Images handled at a time, and bytes of them.
 CHUNK, PIECE = 2048, 2**26
 
@@ -29,7 +31,8 @@ def duplicates(train: Images, test: Images, values: Values | None = None) -> Dup
 
     An exact duplicate has the same pixels. A near duplicate has a close perceptual hash
     (:func:`perceptual_hash`), and 16x16 grey thumbnails that correlate at 0.98 or more: the same
-    picture compressed again, a little brighter or with some noise.
+    picture compressed again, a little brighter, with some noise, or mirrored left to right. A
+    window that was shifted by a pixel is mostly not found.
 
     Args:
         train: a split, or ``(N, C, H, W)``.
@@ -42,9 +45,12 @@ def duplicates(train: Images, test: Images, values: Values | None = None) -> Dup
     """
     splits = [split if isinstance(split, Split) else InMemory(split) for split in (train, test)]
     exact = _exact(*splits)
-    (train_bits, train_small), (test_bits, test_small) = (_seen(s, values or Values()) for s in splits)
-    near = _near(train_bits, test_bits, train_small, test_small)
-    near = {t: n for t, n in near.items() if t not in exact}
+    known, *both = (
+        _seen(split, values or Values(), mirrored)
+        for split, mirrored in zip((*splits, splits[1]), (False, False, True), strict=True)
+    )
+    found = _near(known, both[1]) | _near(known, both[0])
+    near = {t: n for t, n in found.items() if t not in exact}
     pairs = sorted((exact | near).items())[:10]
     return Duplicates(len(exact), len(near), tuple(pairs))
 
@@ -92,12 +98,13 @@ def _digest(image: Tensor) -> bytes:
     return hashlib.blake2b(image.contiguous().numpy().data, digest_size=16).digest()
 
 
-def _seen(split: Split, values: Values) -> tuple[Tensor, Tensor]:
+def _seen(split: Split, values: Values, mirrored: bool) -> Seen:
     """Hashes and profiles of all images, ``(N, 64)`` and ``(N, 256)``, read once, piece by piece."""
     piece = min(CHUNK, max(1, PIECE * len(split) // max(1, split.nbytes))) if one_size(split) else 1
     signs, profiles = [], []
     for indices in torch.arange(len(split)).split(piece):
         grey = _grey_levels(split.read(indices.tolist()), values)
+        grey = grey.flip(-1) if mirrored else grey
         signs.append(_signs(grey))
         profiles.append(_profiles(grey))
     return torch.cat(signs), torch.cat(profiles)
@@ -112,17 +119,25 @@ def _grey_levels(stored: Tensor, values: Values) -> Tensor:
     return 255 * ((numbers.abs() if numbers.is_complex() else numbers) - low) / (high - low)
 
 
-def _near(train_bits: Tensor, test_bits: Tensor, train_small: Tensor, test_small: Tensor) -> dict[int, int]:
-    found: dict[int, int] = {}
-    for start in range(0, len(test_bits), CHUNK):
-        for other in range(0, len(train_bits), CHUNK):
-            agreeing = test_bits[start : start + CHUNK] @ train_bits[other : other + CHUNK].T
-            i, j = torch.nonzero(agreeing >= 64 - 2 * CLOSE, as_tuple=True)
-            i, j = i + start, j + other
-            alike = (test_small[i] * train_small[j]).sum(1) >= SAME
-            for t, n in zip(i[alike].tolist(), j[alike].tolist(), strict=True):
-                found.setdefault(t, n)
-    return found
+def _near(train: Seen, test: Seen) -> dict[int, int]:
+    """The most similar training image of each test image that has a near duplicate.
+
+    Of each block of pairs the best of every row is kept: memory does not grow with the matches.
+    """
+    best, match = torch.full((len(test[0]),), -1.0), torch.zeros(len(test[0]), dtype=torch.long)
+    for start in range(0, len(test[0]), CHUNK):
+        rows = slice(start, start + CHUNK)
+        for other in range(0, len(train[0]), CHUNK):
+            (train_bits, train_small), (bits, small) = (
+                (part[0][where], part[1][where])
+                for part, where in ((train, slice(other, other + CHUNK)), (test, rows))
+            )
+            alike = (small @ train_small.T).masked_fill_(bits @ train_bits.T < 64 - 2 * CLOSE, -1.0)
+            value, number = alike.max(1)
+            better = value > best[rows]
+            best[rows] = torch.where(better, value, best[rows])
+            match[rows] = torch.where(better, number + other, match[rows])
+    return {int(t): int(match[t]) for t in (best >= SAME).nonzero()[:, 0]}
 
 
 def _signs(images: Tensor) -> Tensor:

@@ -39,13 +39,14 @@ def test_exact_copies_are_counted_and_named():
     assert found == Duplicates(1, 0, ((4, 3),))
 
 
-@pytest.mark.parametrize("change", ["brighter", "noise", "halved and enlarged"])
+@pytest.mark.parametrize("change", ["brighter", "noise", "halved and enlarged", "mirrored"])
 def test_near_copies_are_found(change):
     """The same picture a little brighter, noisier or coarser is still the same picture."""
     images = _windows()
     picture = images[5:6].float()
     changed = {
         "brighter": lambda: picture * 0.9 + 12,
+        "mirrored": lambda: picture.flip(-1),
         "noise": lambda: picture + 5 * torch.randn(picture.shape, generator=torch.Generator().manual_seed(0)),
         "halved and enlarged": lambda: avg_pool2d(picture, 2).repeat_interleave(2, 2).repeat_interleave(2, 3),
     }[change]()

@@ -99,3 +99,23 @@ def test_two_metrics_of_one_name(tmp_path):
 def test_a_metric_named_twice_is_one_column():
     """``--metric ssim --metric ssim`` asks for nothing more."""
     assert list(build([Component("ssim"), Component("ssim")], "unit")) == ["psnr", "ssim"]
+
+
+def test_a_run_scored_by_volumes(tmp_path):
+    """One row per group of the dataset, its sample sheet without captions; the record can be read."""
+    data = tmp_path / "slices.py"
+    data.write_text(
+        '"""Slices."""\nimport torch\nfrom bench.datasets import Dataset, InMemory, Splits\n'
+        "class Slices(Dataset):\n"
+        "    def load(self):\n"
+        "        images = torch.rand(20, 1, 16, 16, generator=torch.Generator().manual_seed(0))\n"
+        "        test = InMemory(images[:6], groups=['a', 'a', 'b', 'b', 'b', 'c'])\n"
+        "        return Splits(images[6:], test)\n"
+    )
+    record = bench.run(
+        "denoising", "inverse", str(data), protocol="fastmri", results=tmp_path / "results", device="cpu"
+    )
+    assert record.status == "ok", record.error
+    assert sorted(record.per_unit["group"]) == ["a", "b", "c"]
+    assert (record.folder / "samples.png").is_file()
+    assert len(bench.table(tmp_path / "results")) == 1
