@@ -38,8 +38,16 @@ class Batch(NamedTuple):
     operator: Operator
 
 
-def build_operator(parts: Sequence[Component], image_shape: tuple[int, ...], seed: int) -> Operator:
+def build_operator(
+    parts: Sequence[Component], image_shape: tuple[int, ...], seed: int, dtype: torch.dtype = torch.float32
+) -> Operator:
     """The operator that a chain of components names, with the noise that its parts have by themselves.
+
+    Args:
+        parts: the chain, left to right.
+        image_shape: ``(C, H, W)``.
+        seed: the problem seed.
+        dtype: of the images: float32 or complex64.
 
     Raises:
         UsageError: unknown name or parameter, or a value that the operator refuses.
@@ -49,7 +57,12 @@ def build_operator(parts: Sequence[Component], image_shape: tuple[int, ...], see
     for part in parts:
         shape = built[-1].measurement_shape if built else image_shape
         previous = built[-1] if built else None
-        built.append(part.build(registry.operators, image_shape=shape, seed=seed, previous=previous))
+        operator: Operator = part.build(registry.operators, image_shape=shape, seed=seed, previous=previous)
+        if previous is not None:
+            black = torch.zeros(1, *previous.image_shape, dtype=previous.image_dtype)
+            dtype = previous.forward(black, torch.Generator().manual_seed(0)).dtype
+        operator.image_dtype = dtype
+        built.append(operator)
     chain: list[Operator] = []
     for place, operator in enumerate(built, start=1):
         noise = operator.own_noise(named=any(later.noise for later in built[place:]))

@@ -93,6 +93,8 @@ class Operator(ABC):
     continuous: bool = True
     #: Whether it only adds noise to what it is given: a reconstruction leaves it out of ``system``.
     noise: bool = False
+    #: Type of the images that it measures, as the harness sets it: float32, or complex64.
+    image_dtype: torch.dtype = torch.float32
     #: Standard deviation of an operator that adds Gaussian noise and does nothing else.
     gaussian: float | None = None
 
@@ -145,8 +147,11 @@ class Operator(ABC):
         return y
 
     def as_image(self, y: Tensor) -> Tensor:
-        """What a network sees: measurements as images ``(B, C', H, W)``. Default: ``y`` itself."""
-        return y
+        """What a network sees: measurements as images ``(B, C', H, W)``.
+
+        Default: ``y`` itself; of a complex one the real parts, then the imaginary parts.
+        """
+        return torch.cat([y.real, y.imag], 1) if y.is_complex() else y
 
     def inverse(self, y: Tensor) -> Tensor:
         """Closed-form inverse ``(B, *measurement_shape) -> (B, *image_shape)``, where there is one."""
@@ -220,7 +225,8 @@ class Operator(ABC):
             BenchError: ``forward`` raised something, or did not return a tensor.
         """
         if self._measurement_shape is None:
-            y = self._tensor(torch.zeros(1, *self.image_shape), torch.Generator().manual_seed(0))
+            black = torch.zeros(1, *self.image_shape, dtype=self.image_dtype)
+            y = self._tensor(black, torch.Generator().manual_seed(0))
             self._measurement_shape = tuple(y.shape[1:])
         return self._measurement_shape
 

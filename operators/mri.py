@@ -15,10 +15,11 @@ class MRI(Operator):
 
         y = [Re, Im] of the chosen columns of F x,   F unitary
 
-    x (B, C, H, W), y (B, 2 C, H, lines): first the real parts, then the imaginary parts. The middle
-    columns are all measured, the others at random, one fixed choice for every image. ``adjoint``,
-    ``inverse`` and what a network sees are the zero-filled reconstruction: the real part of the
-    inverse transform with zeros where nothing was measured.
+    x (B, C, H, W), real or complex, y (B, 2 C, H, lines): first the real parts, then the imaginary
+    parts. The middle columns are all measured, the others at random, one fixed choice for every image.
+    ``adjoint`` and ``inverse`` are the zero-filled reconstruction: the inverse transform with zeros where
+    nothing was measured, of real images its real part. A network sees the same; of complex images real
+    and imaginary parts as channels, (B, 2 C, H, W).
 
     The default is fastMRI's 4x with 8 % of the lines in the middle; its other setting is
     ``mri:acceleration=8,centre_fraction=0.04`` (Zbontar et al., arXiv 1811.08839).
@@ -63,14 +64,14 @@ class MRI(Operator):
         measured = torch.fft.ifftshift(torch.complex(real, imaginary), dim=-2)
         spectrum = measured.new_zeros(len(y), *self.image_shape)
         spectrum = spectrum.index_copy(-1, self._columns(y), measured)
-        zero_filled: Tensor = torch.fft.ifft2(spectrum, norm="ortho").real
-        return zero_filled
+        zero_filled: Tensor = torch.fft.ifft2(spectrum, norm="ortho")
+        return zero_filled if self.image_dtype.is_complex else zero_filled.real
 
     def inverse(self, y: Tensor) -> Tensor:
         return self.adjoint(y)
 
     def as_image(self, y: Tensor) -> Tensor:
-        return self.adjoint(y)
+        return super().as_image(self.adjoint(y))
 
     def _columns(self, like: Tensor) -> Tensor:
         """Where the lines of the centred transform lie in the transform itself."""

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from bench.errors import UsageError
 from bench.operators import Operator
 from bench.operators._checks import positive
 
@@ -18,6 +19,9 @@ class Noise(Operator):
     - ``sigma``: ``x + sigma n``, n standard normal, independent in every value.
     - ``salt_pepper`` p: each value becomes 0 or 1 with probability p / 2 each.
     - ``bits`` b: values cut to [0, 1] and rounded to the nearest of ``2^b`` even steps.
+
+    Of a complex measurement the real and the imaginary part each get noise of sigma; the other kinds are for
+    real ones.
 
     ``inverse`` is the identity: the noisy measurement itself is the estimate.
 
@@ -64,6 +68,8 @@ class Noise(Operator):
 
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
         x = x.clone()
+        if x.is_complex():
+            return self._complex(x, generator)
         if self.photons is not None:
             x = self._counted(x, self.photons, generator)
         if self.sigma:
@@ -91,6 +97,15 @@ class Noise(Operator):
             counted = rate if self.attenuation is None else 1 / (rate * self.attenuation**2)
             variance = variance + counted / self.photons
         return variance.sqrt()
+
+    def _complex(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        if self.gaussian is None:
+            raise UsageError(
+                "noise of photons, salt_pepper or bits is for real measurements; these are complex"
+            )
+        parts = torch.view_as_real(x)
+        noise = torch.randn(parts.shape, generator=generator, device=x.device, dtype=parts.dtype)
+        return torch.view_as_complex(parts + self.sigma * noise)
 
     def _counted(self, x: Tensor, photons: float, generator: torch.Generator) -> Tensor:
         if self.attenuation is None:

@@ -20,7 +20,7 @@ class XorCtr(Operator):
     read as H x W x C little-endian float32 numbers; the 4 C ciphertext bytes of a pixel become the
     channels of ``y``, ``(4 C, H, W)`` in [0, 1], in their order. With key and iv fixed the
     keystream is the same for every image: it is generated once, and encryption is one XOR over
-    the batch.
+    the batch. Complex images have 8 C bytes a pixel.
 
     ``inverse`` rounds to the nearest byte, decrypts and reinterprets; without noise it is exact.
 
@@ -58,7 +58,7 @@ class XorCtr(Operator):
     def inverse(self, y: Tensor) -> Tensor:
         if self.iv is None:
             raise NotImplementedError("xor_ctr:iv=fresh has no inverse: the iv is not told")
-        return from_bytes(from_channels(y).bitwise_xor_(self.keystream(y.device)))
+        return from_bytes(from_channels(y).bitwise_xor_(self.keystream(y.device)), self.image_dtype)
 
     def can(self, method: str) -> bool:
         return super().can(method) and self.iv is not None
@@ -98,10 +98,11 @@ class XorCtr(Operator):
     def _streams(self, ivs: NDArray[Any]) -> Tensor:
         """Keystreams of initial counters, (..., 2) big-endian halves: AES of counter, counter + 1, ..."""
         channels, height, width = self.image_shape
-        length = 4 * channels * height * width
+        depth = self.image_dtype.itemsize * channels
+        length = depth * height * width
         high, low = ivs.reshape(-1, 2, 1).astype(np.uint64).swapaxes(0, 1)
         lows = low + np.arange(-(-length // BLOCK), dtype=np.uint64)
         counters = np.stack([high + (lows < low), lows], -1).astype(">u8")
         encrypted = Cipher(algorithms.AES(self.key), modes.ECB()).encryptor().update(counters.tobytes())
         streams = torch.frombuffer(bytearray(encrypted), dtype=torch.uint8).view(len(lows), -1)[:, :length]
-        return streams.reshape(-1, height, width, 4 * channels)
+        return streams.reshape(-1, height, width, depth)

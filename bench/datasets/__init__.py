@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from bench.datasets.shared.split import InMemory, Split, cut, one_size, size_of_each
@@ -79,6 +80,11 @@ class Splits:
     def value_range(self) -> tuple[float, float]:
         """Lowest and highest value."""
         return self.values.value_range
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the images as values: float32, or complex64."""
+        return torch.complex64 if self.train[0].is_complex() else torch.float32
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

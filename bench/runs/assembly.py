@@ -71,7 +71,7 @@ def load_problem(
     images, _ = load_images(dataset)
 
     def build(image_shape: tuple[int, ...]) -> Operator:
-        return build_operator(operator, image_shape, problem_seed)
+        return build_operator(operator, image_shape, problem_seed, images.dtype)
 
     built = build(images.image_shape) if operator else None
     return Problem(built, images, problem_seed, torch.device(device), build)

@@ -7,6 +7,9 @@ from torch import Tensor
 
 from bench.operators import Operator
 
+#: Types that measurements come in.
+MEASURED = (torch.float32, torch.complex64)
+
 
 class Identity(Operator):
     """What noise leaves when it is taken away: y = x."""
@@ -34,6 +37,7 @@ class Chain(Operator):
     def __init__(self, parts: list[Operator]):
         super().__init__(parts[0].image_shape)
         self.parts = parts
+        self.image_dtype = parts[0].image_dtype
         self.linear = all(part.linear for part in parts)
         self.exact_inverse = all(part.exact_inverse for part in parts)
         self.noise = all(part.noise for part in parts)
@@ -41,8 +45,8 @@ class Chain(Operator):
 
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
         for part in self.parts:
-            # The contract is about float32; linearity is checked in float64 too.
-            x = part.measure(x, generator) if x.dtype == torch.float32 else part.forward(x, generator)
+            # The contract is about single precision; linearity is checked in float64 too.
+            x = part.measure(x, generator) if x.dtype in MEASURED else part.forward(x, generator)
         return x
 
     def as_image(self, y: Tensor) -> Tensor:

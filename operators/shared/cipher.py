@@ -26,14 +26,17 @@ def secret(text: str | None, name: str, seed: int) -> bytes:
 
 
 def to_bytes(x: Tensor) -> Tensor:
-    """Raw bytes of images: ``(B, C, H, W)`` float32 to ``(B, H, W, 4 C)`` uint8, little-endian."""
+    """Raw bytes of images: ``(B, C, H, W)`` float32 to ``(B, H, W, 4 C)`` uint8, little-endian.
+
+    Of complex64 ``(B, H, W, 8 C)``: the real part's bytes, then the imaginary part's.
+    """
     # A copy, not contiguous(): that keeps odd strides of axes of length 1, which view refuses.
     return x.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format).view(torch.uint8)
 
 
-def from_bytes(raw: Tensor) -> Tensor:
+def from_bytes(raw: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """The images that :func:`to_bytes` took apart; any bit pattern comes back, NaN too."""
-    return raw.contiguous().view(torch.float32).permute(0, 3, 1, 2).contiguous()
+    return raw.contiguous().view(dtype).permute(0, 3, 1, 2).contiguous()
 
 
 def to_channels(raw: Tensor) -> Tensor:
