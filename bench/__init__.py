@@ -20,6 +20,7 @@ if not (Path(__file__).parent / "operators").is_dir():
 
 if TYPE_CHECKING:
     from bench.datasets import Dataset as Dataset
+    from bench.datasets import Split as Split
     from bench.datasets import Splits as Splits
     from bench.errors import BenchError as BenchError
     from bench.errors import UsageError as UsageError
@@ -41,6 +42,7 @@ _HOMES = {
     "NetworkModel": "bench.models",
     "Operator": "bench.operators",
     "Record": "bench.runs.record",
+    "Split": "bench.datasets",
     "Splits": "bench.datasets",
     "UsageError": "bench.errors",
     "load": "bench.runs.loaded",

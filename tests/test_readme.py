@@ -1,8 +1,11 @@
 """What the README shows works as it stands there."""
 
+import math
 import re
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 import bench
@@ -35,6 +38,20 @@ def test_contract_example(tmp_path, plugin, monkeypatch):
     plugin("my_operator", block("class Posterise"))
     monkeypatch.chdir(tmp_path)
     exec(block("bench.testing.require"), {"bench": bench})
+
+
+def test_dataset_example(tmp_path, plugin):
+    """The example dataset keeps the contract, and a run on it has its patients in the rows."""
+    generator = np.random.default_rng(0)
+    with h5py.File(tmp_path / "scans.h5", "w") as file:
+        file["ct"] = generator.integers(-1024, 3072, (24, 16, 16)).astype(np.int16)
+        file["patient"] = [name for name in (b"anna", b"ben", b"cleo", b"dora") for _ in range(6)]
+    text = f"{plugin('my_ct', block('class Slices'))}:path={tmp_path / 'scans.h5'}"
+    bench.testing.require(bench.testing.check(text))
+    record = bench.run("noise:sigma=100", "inverse", text, results=tmp_path)
+    assert record.status == "ok", record.reason
+    assert set(record.per_unit["group"]) == {"dora"}
+    assert record.scores["psnr"] == pytest.approx(20 * math.log10(4095 / 100), abs=0.6)
 
 
 def test_model_example(tmp_path, tiny, plugin):

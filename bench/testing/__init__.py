@@ -17,11 +17,13 @@ import numpy as np
 import torch
 
 from bench import registry
+from bench.datasets import Dataset
 from bench.errors import BenchError, UsageError
 from bench.models import Model
 from bench.operators import Operator
 from bench.problem import build_operator
 from bench.spec import Component, parse_chain
+from bench.testing.datasets import DATASET_RULES, Loaded
 from bench.testing.models import MODEL_RULES, Trial
 from bench.testing.operators import OPERATOR_RULES, Broken, Case, Figure, NotApplicable
 
@@ -58,15 +60,18 @@ def require(checks: Sequence[Check]) -> None:
 
 
 def check(name: str) -> list[Check]:
-    """Check an operator (chains too) or a model by name or path, with ``name:key=value``.
+    """Check an operator (chains too), a model or a dataset by name or path, with ``name:key=value``.
 
     Raises:
         UsageError: nothing has that name, or a parameter is wrong.
     """
     parts = parse_chain(name)
-    if len(parts) > 1 or _room(parts[0].name) is registry.operators:
+    if len(parts) > 1:
         return check_operator(name)
-    return check_model(name)
+    room = _room(parts[0].name)
+    if room is registry.operators:
+        return check_operator(name)
+    return check_model(name) if room is registry.models else check_dataset(name)
 
 
 def check_operator(
@@ -143,6 +148,29 @@ def check_model(
         return [Check(name, "fits an operator", False, "; ".join(reasons))]
 
 
+def check_dataset(dataset: str | Callable[[], Dataset]) -> list[Check]:
+    """Hold a dataset to its contract.
+
+    Args:
+        dataset: as on the command line (``"./my_data.py:path=scans.h5"``), or what returns a dataset
+            without arguments.
+
+    Returns:
+        One row per rule.
+
+    Raises:
+        UsageError: nothing has that name, or it has no such parameter.
+    """
+    name = dataset if isinstance(dataset, str) else getattr(dataset, "__name__", repr(dataset))
+    if isinstance(dataset, str):
+        component = Component.parse(dataset).checked(registry.datasets)
+        loaded = Loaded(lambda: component.build(registry.datasets))
+    else:
+        loaded = Loaded(dataset)
+    with _random_states_kept():
+        return [_over(name, text, rule, {"its images": loaded}) for text, rule in DATASET_RULES.items()]
+
+
 def _misfit(model: Model, operator: Operator) -> str:
     try:
         return model.fits(operator)
@@ -158,12 +186,12 @@ def _maker(operator: str, seed: int) -> Callable[[tuple[int, ...]], Operator]:
 
 
 def _room(name: str) -> registry.Registry:
-    """Whether a name or file is an operator's or a model's.
+    """Whether a name or file is an operator's, a model's or a dataset's.
 
     Raises:
         UsageError: neither; what is near, and why a file holds neither.
     """
-    rooms, reasons = (registry.operators, registry.models), []
+    rooms, reasons = (registry.operators, registry.models, registry.datasets), []
     for room in rooms:
         there = Path(name).expanduser().is_file() if registry.is_path(name) else name in room.entries()
         try:

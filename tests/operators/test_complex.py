@@ -85,7 +85,7 @@ def test_noise_is_of_sigma_in_each_part():
 )
 def test_a_problem_of_complex_images(chain, expected):
     """From splits to measurements, in training and in the test; what a network sees is real."""
-    images = phantoms(12)
+    images = phantoms(48)
     problem = Problem(build(chain), Splits(images[:8], images[8:]))
     for batch in (next(problem.training().training_batches(4, augment=True)), next(problem.test_batches())):
         assert batch.x.dtype == torch.complex64
