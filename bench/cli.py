@@ -341,6 +341,9 @@ def verify(
         typer.Option(help="A .py file, plug-in, dataset, file or folder that it may use; repeatable."),
     ] = None,
     results: Results = Path("results"),
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Train again, three times: does the score lie in their spread?")
+    ] = False,
 ) -> None:
     """Score the stored weights of a run again: data, operator and model are rebuilt from its record.
 
@@ -353,6 +356,8 @@ def verify(
     Examples:
       bench verify 3f2a
 
+      bench verify 3f2a --retrain
+
       bench verify 3f2a --trust ./my_operator.py --trust my_images
     """
     from bench.leaderboard import find
@@ -360,6 +365,14 @@ def verify(
     from bench.runs.verify import verify as verified
 
     record = find.run(load(results), run)
+    if retrain:
+        from bench.runs.retrain import retrain as trained_again
+
+        again = trained_again(record, trust or ())
+        print(again.text())
+        if not again.agrees:
+            raise typer.Exit(1)
+        return
     outcome = verified(record, trust or ())
     print(outcome.text())
     if not outcome.verified:

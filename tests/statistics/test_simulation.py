@@ -101,17 +101,25 @@ def test_intervals_cover_the_truth(cell, capsys):
     """The 95 % interval of a difference holds the true one in 93 to 98 of 100 repeats.
 
     The first method differs on every image, the second does not: differences are as skewed as the
-    effects of groups. (The small simulation allows for its own chance: three deviations.)
+    effects of groups. The small simulation allows for its own chance, three deviations; in the large
+    one, a cell that falls outside by chance or not is decided by eight times as many repeats.
     """
     world, generator = World(*cell), np.random.default_rng(COVERAGE.index(cell))
+    share, slack = _covered(world, REPEATS, generator), 0 if LARGE else 3 * np.sqrt(0.05 * 0.95 / REPEATS)
+    tell(capsys, f"coverage {share:.4f} {world}")
+    if LARGE and not 0.93 <= share <= 0.98:
+        share = _covered(world, 8 * REPEATS, generator)
+        tell(capsys, f"coverage {share:.4f} of {8 * REPEATS} further repeats, which decide")
+    assert 0.93 - slack <= share <= 0.98 + slack
+
+
+def _covered(world: World, repeats: int, generator: np.random.Generator) -> float:
     design, hits = Design.of(world.labels()), 0
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         both = [summary(rows, design, True) for rows in world.scores((1.0, 0.0), generator)]
         found = differences(both, design, *pairs(2))
-        hits += abs(found.value[0]) <= found.half_width()[0]
-    share, slack = hits / REPEATS, 0 if LARGE else 3 * np.sqrt(0.05 * 0.95 / REPEATS)
-    tell(capsys, f"coverage {share:.4f} {world}")
-    assert 0.93 - slack <= share <= 0.98 + slack
+        hits += int(abs(found.value[0]) <= found.half_width()[0])
+    return hits / repeats
 
 
 FAMILIES = list(product((2, 5, 15), ("normal", "exponential"), (1, 3, 5), (False, True)))
