@@ -274,7 +274,8 @@ def _welch(seeds: Array, trainings: Array, first: Array, second: Array) -> Array
     alone = np.where(seeds[first] > 0, own[first], own[second])
     both = (seeds[first] > 0) & (seeds[second] > 0)
     least, most = np.minimum(own[first], own[second]), own[first] + own[second]
-    return np.where(both, np.clip(np.nan_to_num(freedom), least, most), alone).astype(float)
+    held: Array = np.where(both, np.clip(np.nan_to_num(freedom), least, most), alone).astype(float)
+    return held
 
 
 def _between(table: Array, design: Design) -> tuple[Array, Array]:

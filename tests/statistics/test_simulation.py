@@ -102,7 +102,7 @@ def test_intervals_cover_the_truth(cell, capsys):
 
     The first method differs on every image, the second does not: differences are as skewed as the
     effects of groups. The small simulation allows for its own chance, three deviations; in the large
-    one, a cell that falls outside by chance or not is decided by eight times as many repeats.
+    one, eight times as many repeats decide on a cell that falls outside.
     """
     world, generator = World(*cell), np.random.default_rng(COVERAGE.index(cell))
     share, slack = _covered(world, REPEATS, generator), 0 if LARGE else 3 * np.sqrt(0.05 * 0.95 / REPEATS)
