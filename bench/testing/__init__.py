@@ -19,11 +19,13 @@ import torch
 from bench import registry
 from bench.datasets import Dataset
 from bench.errors import BenchError, UsageError
+from bench.metrics import Metric
 from bench.models import Model
 from bench.operators import Operator
 from bench.problem import build_operator
 from bench.spec import Component, parse_chain
 from bench.testing.datasets import DATASET_RULES, Loaded
+from bench.testing.metrics import METRIC_RULES, Comparison
 from bench.testing.models import MODEL_RULES, Trial
 from bench.testing.operators import OPERATOR_RULES, Broken, Case, Figure, NotApplicable
 
@@ -60,7 +62,7 @@ def require(checks: Sequence[Check]) -> None:
 
 
 def check(name: str) -> list[Check]:
-    """Check an operator (chains too), a model or a dataset by name or path, with ``name:key=value``.
+    """Check an operator (chains too), model, dataset or metric by name or path, with ``name:key=value``.
 
     Raises:
         UsageError: nothing has that name, or a parameter is wrong.
@@ -71,7 +73,9 @@ def check(name: str) -> list[Check]:
     room = _room(parts[0].name)
     if room is registry.operators:
         return check_operator(name)
-    return check_model(name) if room is registry.models else check_dataset(name)
+    if room is registry.models:
+        return check_model(name)
+    return check_dataset(name) if room is registry.datasets else check_metric(name)
 
 
 def check_operator(
@@ -148,6 +152,30 @@ def check_model(
         return [Check(name, "fits an operator", False, "; ".join(reasons))]
 
 
+def check_metric(metric: str | Callable[[], Metric], seed: int = 0) -> list[Check]:
+    """Hold a metric to its contract, on random colour images with noise.
+
+    Args:
+        metric: as on the command line (``"ssim"``, ``"./my_metric.py:window=7"``), or what returns a
+            metric without arguments: its class.
+        seed: of the images.
+
+    Returns:
+        One row per rule.
+
+    Raises:
+        UsageError: nothing has that name, or it has no such parameter.
+    """
+    name = metric if isinstance(metric, str) else getattr(metric, "__name__", repr(metric))
+    if isinstance(metric, str):
+        made: Metric = Component.parse(metric).checked(registry.metrics).build(registry.metrics)
+    else:
+        made = metric()
+    with _random_states_kept():
+        case = Comparison(made, seed)
+        return [_over(name, text, rule, {"noise": case}) for text, rule in METRIC_RULES.items()]
+
+
 def check_dataset(dataset: str | Callable[[], Dataset]) -> list[Check]:
     """Hold a dataset to its contract.
 
@@ -191,7 +219,7 @@ def _room(name: str) -> registry.Registry:
     Raises:
         UsageError: neither; what is near, and why a file holds neither.
     """
-    rooms, reasons = (registry.operators, registry.models, registry.datasets), []
+    rooms, reasons = (registry.operators, registry.models, registry.datasets, registry.metrics), []
     for room in rooms:
         there = Path(name).expanduser().is_file() if registry.is_path(name) else name in room.entries()
         try:

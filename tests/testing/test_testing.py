@@ -12,12 +12,14 @@ from torch import nn
 from bench import registry
 from bench.cli import main
 from bench.errors import UsageError
+from bench.metrics import Metric
 from bench.models import FunctionModel, Model
 from bench.models.mean import Mean
 from bench.operators import Operator
 from bench.operators.permutation import Permutation
 from bench.problem import Problem
-from bench.testing import check, check_model, check_operator, require
+from bench.testing import check, check_metric, check_model, check_operator, require
+from bench.testing.metrics import METRIC_RULES
 from bench.testing.models import MODEL_RULES
 from bench.testing.operators import OPERATOR_RULES, Broken, hold_device
 
@@ -356,7 +358,64 @@ def test_broken_models(model, rule):
     assert any(name.startswith(rule) for name in failed), failed
 
 
-@pytest.mark.parametrize(("rules", "broken"), [(OPERATOR_RULES, BROKEN), (MODEL_RULES, BROKEN_MODELS)])
+class _Error(Metric):
+    """Mean squared error; what the broken ones break."""
+
+    higher_is_better = False
+
+    def __call__(self, image, truth, **context):
+        return (image - truth).square().flatten(1).mean(1)
+
+
+class _Pooled(_Error):
+    def __call__(self, image, truth, **context):
+        return super().__call__(image, truth).mean()
+
+
+class _UpsideDown(_Error):
+    higher_is_better = True
+
+
+class _OfTheBatch(_Error):
+    def __call__(self, image, truth, **context):
+        return super().__call__(image, truth) + image.mean()
+
+
+class _Centring(_Error):
+    def __call__(self, image, truth, **context):
+        return super().__call__(image.sub_(0.5), truth.sub_(0.5))
+
+
+BROKEN_METRICS = [
+    (_Pooled, "gives one finite number"),
+    (_UpsideDown, "little noise is better"),
+    (_OfTheBatch, "a batch is scored"),
+    (_Centring, "images are not modified"),
+]
+
+
+#: Their weights would be downloaded.
+PERCEPTUAL = {"dists", "lpips"}
+
+
+@pytest.mark.parametrize("name", sorted(registry.metrics.entries().keys() - PERCEPTUAL))
+def test_metrics(name):
+    """Every metric in the room keeps the contract, and so does the one that the broken ones derive from."""
+    require(check(name))
+    require(check_metric(_Error))
+
+
+@pytest.mark.parametrize(("metric", "rule"), BROKEN_METRICS)
+def test_broken_metrics(metric, rule):
+    """Each rule catches a metric that breaks it."""
+    failed = [row.rule for row in check_metric(metric) if not row.passed]
+    assert any(name.startswith(rule) for name in failed), failed
+
+
+@pytest.mark.parametrize(
+    ("rules", "broken"),
+    [(OPERATOR_RULES, BROKEN), (MODEL_RULES, BROKEN_MODELS), (METRIC_RULES, BROKEN_METRICS)],
+)
 def test_every_rule_is_broken_once(rules, broken):
     """A rule that is added without something that breaks it fails here."""
     tried = [getattr(case, "values", case)[1] for case in broken]
@@ -380,13 +439,15 @@ def test_finds_out_what_a_name_is(plugin):
 
 
 def test_unknown_names(plugin):
-    """A name is looked for among operators and models; a file that holds neither says what each needs."""
-    with pytest.raises(UsageError, match=r"unknown operator or model 'unett'\. Did you mean unet") as caught:
+    """A name is looked for in all rooms; a file that holds nothing of theirs says what each needs."""
+    with pytest.raises(
+        UsageError, match=r"unknown operator or model or dataset or metric 'unett'\. Did you mean unet"
+    ) as caught:
         check("unett")
     assert re.search(r"There are: operators .*xor_ctr.*; models .*unet", str(caught.value))
     with pytest.raises(UsageError, match=r"'nois'\. Did you mean .*noise"):
         check("nois:sigma=1")
-    with pytest.raises(UsageError, match=r"no such operator or model file: none\.py"):
+    with pytest.raises(UsageError, match=r"no such operator or model or dataset or metric file: none\.py"):
         check("none.py")
     with pytest.raises(UsageError, match=r"(?s)an operator file holds .*a model file holds .*found none"):
         check(plugin("empty", "x = 1\n"))
