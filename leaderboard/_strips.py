@@ -9,7 +9,7 @@ from PIL import Image
 
 from bench.errors import BenchError
 from bench.leaderboard.loading import scores
-from bench.leaderboard.samples import picture
+from bench.pictures import rgb
 from bench.runs.reading import tensors
 from bench.runs.record import Record
 from bench.text import decibel
@@ -45,7 +45,7 @@ class Strip:
 def samples(record: Record) -> dict[str, np.ndarray[Any, Any]]:
     """The sample images of a run by kind, ready to be shown; empty if there are none to be read."""
     found = sample_tensors(record)
-    return {kind: picture(found[kind]) for kind in KINDS} if found else {}
+    return {kind: rgb(found[kind]) for kind in KINDS} if found else {}
 
 
 def sample_tensors(record: Record) -> dict[str, np.ndarray[Any, Any]]:

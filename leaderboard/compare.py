@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
+from PIL import Image
 
 from bench.errors import UsageError
 from bench.files import replacing
@@ -15,9 +15,9 @@ from bench.leaderboard._strips import samples
 from bench.leaderboard.groups import Group, Method
 from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.rows import scope
-from bench.leaderboard.samples import stacked
 from bench.leaderboard.statistics import Array
 from bench.leaderboard.verdicts import Verdict
+from bench.pictures import sheet
 from bench.runs.record import Record
 from bench.text import decibel, number
 
@@ -126,7 +126,7 @@ def _verdict(duel: Duel) -> str:
     return f"{duel.first.label} is {verdict.outcome}"
 
 
-def picture(duel: Duel) -> Figure:
+def picture(duel: Duel) -> Image.Image:
     """Measurement, both reconstructions and truth of the stored samples, where the two differ most first.
 
     Raises:
@@ -140,7 +140,7 @@ def picture(duel: Duel) -> Figure:
     captions = {names[k]: [shown(duel.scores[row, i]) for i in images] for row, k in enumerate(names)}
     captions["truth"] = [f"image {i}" for i in images]
     among = f"the first {len(images)} images, where they differ most first"
-    return stacked(rows, captions, f"{duel.group.title}: {among}")
+    return sheet(rows, captions, f"{duel.group.title}: {among}")
 
 
 def _caption(duel: Duel) -> Callable[[float], str]:
@@ -178,7 +178,7 @@ def write_picture(duel: Duel, folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(path) as draft:
-            picture(duel).savefig(draft, dpi=150)
+            picture(duel).save(draft)
     except OSError as error:
         raise UsageError(f"cannot write to {folder}: {error.strerror or error}") from error
     return path

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
+from PIL import Image
 
 from bench import registry
 from bench.errors import UsageError
 from bench.files import replace, replacing
 from bench.leaderboard._strips import sample_tensors
-from bench.leaderboard.samples import stacked
+from bench.pictures import sheet
 from bench.runs.record import Record
 from bench.spec import Component, parse_chain
 from bench.text import decibel
@@ -48,7 +48,7 @@ def write(suite: "Suite", dataset: str, records: Sequence[Record], folder: Path)
         if shown:
             paths.append(folder / f"{layout.name}.png")
             with replacing(paths[-1]) as draft:
-                shown.savefig(draft)
+                shown.save(draft)
     return paths
 
 
@@ -106,7 +106,7 @@ def markdown(frame: pd.DataFrame) -> str:
     return "\n".join(lines) + note
 
 
-def figure(layout: "FigureLayout", records: Sequence[Record]) -> Figure | None:
+def figure(layout: "FigureLayout", records: Sequence[Record]) -> Image.Image | None:
     """Measurement, each model's reconstruction and the truth; None if a run, or its samples, are missing."""
     found = [(model, _matching(records, layout.operator, model)) for model in layout.models]
     if not all(matches for _, matches in found):
@@ -122,7 +122,8 @@ def figure(layout: "FigureLayout", records: Sequence[Record]) -> Figure | None:
         rows[model] = samples["reconstruction"]
         captions[model] = [decibel(value) for value in record.per_unit["psnr"]]
     rows["truth"] = samples["truth"]
-    return stacked(rows, captions, layout.title)
+    shown = min(map(len, rows.values()))
+    return sheet({name: stack[:shown] for name, stack in rows.items()}, captions, layout.title)
 
 
 def _matching(records: Sequence[Record], operator: str, model: str) -> list[Record]:

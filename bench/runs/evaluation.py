@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 import torch
-from safetensors.torch import save_file
+from safetensors.numpy import save_file
 from torch import Tensor
 
+from bench import pictures
 from bench.datasets import Split
 from bench.errors import BenchError
 from bench.metrics import Metric
@@ -19,6 +20,7 @@ from bench.problem import Batch, Problem
 from bench.protocols import find
 from bench.runs.scoring import Scoring, Volumes, build
 from bench.seeding import stream
+from bench.text import decibel
 from bench.training import Progress
 
 #: Test images whose measurement, reconstruction and truth are kept as pictures.
@@ -119,26 +121,28 @@ def _samples(kept: list[tuple[Tensor, ...]]) -> dict[str, Tensor]:
     return {"measurement": y, "reconstruction": image, "truth": x}
 
 
-def save_samples(samples: Mapping[str, Tensor], scores: pd.DataFrame, title: str, folder: Path) -> None:
-    """``samples.safetensors`` (uint8) and ``samples.png``: measurement, reconstruction, truth."""
-    from bench.leaderboard.samples import sheet
+def save_samples(
+    samples: Mapping[str, Tensor],
+    scores: pd.DataFrame,
+    title: str,
+    folder: Path,
+    value_range: tuple[float, float] = (0.0, 1.0),
+) -> None:
+    """``samples.safetensors`` (uint8) and ``samples.png``: measurement, reconstruction, truth.
 
-    pictures = {k: as_picture(v, stretch=k == "measurement") for k, v in samples.items()}
-    save_file(pictures, folder / "samples.safetensors")
-    truth, reconstruction, measurement = (
-        pictures[k].numpy() for k in ("truth", "reconstruction", "measurement")
-    )
+    Args:
+        samples: of :func:`evaluate`.
+        scores: likewise; the PSNR stands under the reconstructions.
+        title: of the sheet.
+        folder: where both go.
+        value_range: lowest and highest value of the dataset's images: black and white.
+    """
+    rows = {
+        "measurement": pictures.measurement(samples["measurement"]),
+        **{name: pictures.image(samples[name], value_range) for name in ("reconstruction", "truth")},
+    }
+    save_file(rows, folder / "samples.safetensors")
     # Of a volume, the first images share one score.
-    psnr = scores["psnr"].to_list()[: len(truth)] if scores.index.name != "volume" else []
-    figure = sheet(truth, reconstruction, measurement, title, psnr)
-    figure.savefig(folder / "samples.png", dpi=120)
-
-
-def as_picture(values: Tensor, stretch: bool) -> Tensor:
-    """Up to three channels as grey levels 0..255; ``stretch`` maps values outside [0, 1] into it."""
-    values = values if values.dim() == 4 else values.flatten(1)[:, None, None, :]
-    values = values[:, : 3 if values.shape[1] >= 3 else 1].nan_to_num(0, 1, 0)
-    low, high = values.min(), values.max()
-    if stretch and (low < 0 or high > 1):
-        values = (values - low) / (high - low).clamp_min(1e-12)
-    return (values.clamp(0, 1) * 255).round().to(torch.uint8).contiguous()
+    psnr = scores["psnr"].to_list() if scores.index.name != "volume" else []
+    captions = {"reconstruction": [decibel(value) for value in psnr]} if psnr else {}
+    pictures.sheet(rows, captions, title).save(folder / "samples.png")

@@ -298,7 +298,7 @@ class Run:
             scored.scores.to_parquet(folder / "scores.parquet")
             pd.DataFrame([vars(epoch) for epoch in fitted.history]).to_parquet(folder / "history.parquet")
             tensors.save(folder / "model.safetensors", fitted.model.state())
-            save_samples(scored.samples, scored.scores, title, folder)
+            save_samples(scored.samples, scored.scores, title, folder, self.images.value_range)
             record = record.write(folder)
         return replace(record, folder=runs_folder(results) / self.fingerprint)
 

@@ -8,7 +8,6 @@ import torch
 import bench
 from bench.cli import main
 from bench.describe.certificate import _all_squares, _krylov_squares, certify
-from bench.describe.picture import visible
 from bench.operators.ct import CT
 from bench.runs.assembly import problem_of
 from bench.runs.record import Record
@@ -110,15 +109,6 @@ def test_krylov_bounds(settings):
     assert bound.max() <= exact[0] * (1 + 1e-9)
     assert bound.max() >= 0.99 * exact[0]
     assert bound.min() >= exact[-1] * (1 - 1e-6)
-
-
-@pytest.mark.parametrize("shape", [(3, 16, 16), (1, 9, 14), (6, 8, 8), (3, 50), (7,)])
-def test_pictures_of_any_measurement(shape):
-    """Every measurement can be shown: images, spectra, and vectors laid out in a square."""
-    shown = visible(torch.randn(2, *shape))
-    assert shown.dtype.name == "uint8"
-    assert shown.shape[:2] in ((2, 1), (2, 3))
-    assert shown.max() > shown.min()
 
 
 def test_command(tmp_path, tiny, monkeypatch, capsys):

@@ -65,12 +65,16 @@ def test_the_images_with_the_largest_difference_come_first(whole):
     assert "image 17" in compare.text(_duel(whole))
 
 
-def test_the_picture_falls_back_to_the_stored_samples(whole, tmp_path):
-    """Without weights the stored samples are shown: measurement, both methods, truth."""
+def test_the_picture_shows_the_stored_samples(whole, tmp_path, monkeypatch):
+    """Measurement, both methods, truth, the figures of each method under its own images."""
     path = compare.write_picture(_duel(whole), tmp_path)
     assert path.stat().st_size > 5000
-    labels = [a.get_ylabel() for a in compare.picture(_duel(whole)).axes if a.get_ylabel()]
-    assert labels == ["measurement", "unet", "dncnn", "truth"]
+    drawn = []
+    monkeypatch.setattr(compare, "sheet", lambda rows, captions, title: drawn.append((rows, captions)))
+    compare.picture(_duel(whole))
+    rows, captions = drawn[0]
+    assert list(rows) == ["measurement", "unet", "dncnn", "truth"]
+    assert list(captions) == ["unet", "dncnn", "truth"]
 
 
 def test_infinite_differences_are_told(make, results):

@@ -1,0 +1,151 @@
+"""Pictures of tensors, and sheets of them: one row of images per kind, each pixel as it is."""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+Array = np.ndarray[Any, Any]
+
+#: Side of an image on a sheet, space between two, and height of a line of text, in pixels.
+SIDE, GAP, LINE = 192, 8, 20
+#: Least width of a sheet, and lines of its title at most.
+LEAST_WIDTH, TITLE_LINES = 420, 3
+
+
+def image(values: Tensor, value_range: tuple[float, float] = (0.0, 1.0)) -> Array:
+    """Images as grey levels: the lowest value of the range black, the highest white.
+
+    Args:
+        values: ``(N, C, H, W)``; of complex ones the magnitude is shown.
+        value_range: of the dataset's images.
+
+    Returns:
+        ``(N, C, H, W)`` uint8, C being 1 or 3 (of two the first, of more the first three); NaN is black.
+    """
+    low, high = value_range
+    return _levels((_channels(values) - low) / (high - low))
+
+
+def measurement(values: Tensor) -> Array:
+    """Measurements as grey levels, each from its own 1st to its 99th percentile, unless they fill [0, 1].
+
+    Spectra, whose peaks hide all else, are shown by their logarithm.
+
+    Args:
+        values: ``(N, C, H, W)``; others are laid out in a square. Of complex ones the magnitude is shown.
+
+    Returns:
+        ``(N, C, H, W)`` uint8, C being 1 or 3.
+    """
+    if values.dim() != 4:
+        flat = values.detach().flatten(1)
+        side = math.ceil(math.sqrt(flat.shape[1]))
+        laid_out = flat.new_zeros(len(flat), side**2)
+        laid_out[:, : flat.shape[1]] = flat
+        values = laid_out.view(-1, 1, side, side)
+    return _levels(_stretched(_channels(values)))
+
+
+def rgb(stack: Any) -> Array:
+    """Images ``(N, C, H, W)`` uint8 as ``(N, H, W, 3)``; grey ones become RGB."""
+    images = np.asarray(stack, dtype=np.uint8)
+    images = images[:, :3] if images.shape[1] >= 3 else images[:, :1].repeat(3, axis=1)
+    return np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+
+
+def sheet(rows: Mapping[str, Any], captions: Mapping[str, Sequence[str]], title: str) -> Image.Image:
+    """A sheet with one row of pictures per kind and one column per image (Hauptmann & Adler, Figure 1).
+
+    Pixels are repeated a whole number of times; of images that are larger than a place on the sheet
+    blocks are averaged.
+
+    Args:
+        rows: name of each row with its images, ``(N, C, H, W)`` uint8; each row may have a size of its own.
+        captions: what stands under the images of a row, by the row's name.
+        title: of the sheet.
+
+    Raises:
+        ValueError: the rows do not show the same number of images.
+    """
+    counts = {name: len(stack) for name, stack in rows.items()}
+    if len(set(counts.values())) != 1:
+        raise ValueError(f"a sheet needs as many images in each row, not {counts}")
+    stacks = {name: [_enlarged(picture) for picture in rgb(stack)] for name, stack in rows.items()}
+    pitch = GAP + max(SIDE, *(p.width for stack in stacks.values() for p in stack))
+    width = max(LEAST_WIDTH, GAP + pitch * max(counts.values()))
+    heads = wrap(title, _fitting(title, width), max_lines=TITLE_LINES, placeholder=" …")
+    heights = [
+        LINE + max(p.height for p in stack) + GAP + LINE * (n in captions) for n, stack in stacks.items()
+    ]
+    drawn = Image.new("RGB", (width, 2 * GAP + LINE * len(heads) + sum(heights)), "white")
+    pen = ImageDraw.Draw(drawn)
+    for number, line in enumerate(heads):
+        pen.text((GAP, GAP // 2 + LINE * number), line, "black", _font(14))
+    top = GAP + LINE * len(heads)
+    for (name, stack), height in zip(stacks.items(), heights, strict=True):
+        pen.text((GAP, top), name, "#555", _font(12))
+        for column, picture in enumerate(stack):
+            drawn.paste(picture, (GAP + pitch * column, top + LINE))
+        for column, text in enumerate(captions.get(name, ())[: len(stack)]):
+            place = (GAP + pitch * column, top + LINE + stack[column].height + 2)
+            pen.text(place, text, "black", _font(12))
+        top += height
+    return drawn
+
+
+def _channels(values: Tensor) -> Array:
+    """The channels that can be shown, as real numbers ``(N, 1 or 3, H, W)``."""
+    shown = values.detach()[:, : 3 if values.shape[1] >= 3 else 1]
+    found: Array = (shown.abs() if shown.is_complex() else shown).float().cpu().numpy()
+    return found
+
+
+def _levels(values: Array) -> Array:
+    """Values from 0 to 1 as 0 to 255."""
+    finite = np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=0.0)
+    return (finite.clip(0, 1) * 255).round().astype(np.uint8)
+
+
+def _stretched(values: Array) -> Array:
+    values = np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=0.0)
+    flat = values.reshape(len(values), -1)
+    low, middle, high = np.quantile(flat, (0.01, 0.5, 0.99), axis=1)[:, :, None, None, None]
+    if values.min() >= 0 and (high > 20 * middle).any():
+        return _stretched(np.log1p(values / np.maximum(middle, 1e-6)))
+    if low.min() > -0.1 and 0.5 < high.max() < 1.1:
+        return values
+    return np.asarray((values - low) / np.maximum(high - low, 1e-12))
+
+
+def _enlarged(picture: Array) -> Image.Image:
+    shown = Image.fromarray(picture)
+    height, width, _ = picture.shape
+    side = max(width, height)
+    if side > 1.5 * SIDE:
+        factor = math.ceil(side / SIDE)
+        return shown.reduce((min(factor, width), min(factor, height)))
+    times = max(1, SIDE // side)
+    return shown.resize((width * times, height * times), Image.Resampling.NEAREST)
+
+
+def _fitting(text: str, width: int) -> int:
+    """How many characters of a text fit in a width, by their mean."""
+    length = _font(14).getlength(text[:200]) / max(1, len(text[:200]))
+    return max(10, int((width - 2 * GAP) / max(length, 1.0)))
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which has ∞, − and Greek; it lies beside matplotlib, which is not imported for it."""
+    found = find_spec("matplotlib")
+    assert found is not None
+    assert found.origin is not None
+    return ImageFont.truetype(Path(found.origin).with_name("mpl-data") / "fonts/ttf/DejaVuSans.ttf", size)
