@@ -9,7 +9,7 @@ import pytest
 from bench import cli
 
 #: A dataset so small that a whole run takes a second.
-TINY = "photos:size=16,test=12,train=40"
+TINY = "photos:size=16,train=40,test=12"
 
 
 @pytest.fixture
