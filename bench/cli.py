@@ -92,7 +92,9 @@ def run(
     ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, max=1000, help="That many: 0, 1, 2, ...")] = None,
     problem_seed: Annotated[int, typer.Option(help="Seed of key, masks and test noise.")] = 0,
-    protocol: Annotated[str, typer.Option(help="How images are scored: a name, or a .toml file.")] = "unit",
+    protocol: Annotated[
+        str | None, typer.Option(help="How images are scored: a name, or a .toml file (the dataset's own).")
+    ] = None,
     metric: Annotated[
         list[str] | None, typer.Option(help="One more metric: name:key=value, or a .py file; repeatable.")
     ] = None,

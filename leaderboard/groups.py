@@ -149,6 +149,11 @@ class Group:
         shared = set.intersection(*(set(r.scores) for e in self.entries for r in e.records))
         return tuple(name for name in self.entries[0].first.scores if name in shared)
 
+    @property
+    def note_of_data(self) -> str:
+        """What a reader must know of the measurements."""
+        return next((record.data.note for record in self.records), "")
+
     def of_role(self, role: str) -> list[Method]:
         """The entries of one role."""
         return [entry for entry in self.entries if entry.role == role]

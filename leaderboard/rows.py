@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from bench.leaderboard.groups import Method
 from bench.leaderboard.ranking import Ranking, Standing
 from bench.leaderboard.scales import Scale, scale
-from bench.runs.record import Record
+from bench.runs.record import SIMULATED, Record
 from bench.text import count, number, seconds, share
 
 #: Seconds for a batch in which nothing was computed: no operation of torch is that quick.
@@ -133,6 +133,8 @@ def footnote(ranking: Ranking) -> str:
 def sentences(ranking: Ranking) -> Iterator[str]:
     """What the verdicts hold for, how they were tested, and where mean and images disagree."""
     claim = ranking.claim
+    if ranking.group.note_of_data == SIMULATED:
+        yield f"{SIMULATED.capitalize()}: recorded measurements can be harder (Shimron et al. 2022)."
     if len(ranking.group.entries) < 2:
         return
     within = "" if claim.groups == claim.units else f" in {claim.groups:,} {claim.kind}"

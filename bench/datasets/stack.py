@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from bench.datasets.shared.scale import Scale, declared
 from bench.datasets.shared.split import Sizes, cut
 from bench.datasets.shared.volumes import OPENERS, dicom_place, kind, opened
 from bench.errors import UsageError
+
+#: What scanners write: their slices are reconstructions.
+RECONSTRUCTED = (".dcm", ".nii", ".nii.gz")
 
 
 class Stack(Dataset):
@@ -71,9 +74,11 @@ class Stack(Dataset):
 
     def load(self) -> Splits:
         whole = self._images(self.key)
+        made = any(kind(place.file) in RECONSTRUCTED for place in whole.places)
+        form: dict[str, Any] = {"crop": self.crop, "reconstructions": made}
         if self.test is not None:
             chosen = None if self.validation is None else self._images(self.validation)
-            return Splits(whole, self._images(self.test), chosen, crop=self.crop)
+            return Splits(whole, self._images(self.test), chosen, **form)
         if len(whole) < 3:
             raise UsageError(
                 f"stack: {len(whole)} images in {self.path}, at least 3 are needed: to train, to "
@@ -81,13 +86,13 @@ class Stack(Dataset):
             )
         count = min(max(round(self.test_share * len(whole)), 1), len(whole) - 2)
         if whole.groups is None:
-            return Splits(*_blocks(whole, count), crop=self.crop)
+            return Splits(*_blocks(whole, count), **form)
         if len(different := sorted(set(whole.groups))) < 3:
             raise UsageError(
                 f"stack: {self.path} has {len(different)} groups ({', '.join(different)}), at least 3 are "
                 "needed: to train, to choose and to test"
             )
-        return Splits(*cut(whole, count, "stack"), crop=self.crop)
+        return Splits(*cut(whole, count, "stack"), **form)
 
     def _images(self, key: str | None) -> "Slices":
         places = [

@@ -28,6 +28,8 @@ from bench.spec import NUMBERS, RunSpec
 SCHEMA = 2
 #: Characters of a spec: every page and table repeats its names.
 LONGEST_SPEC = 10_000
+#: Note of runs whose operator measures images that are reconstructions: magnitude MRI, CT slices.
+SIMULATED = "simulated from reconstructions"
 
 
 class OutdatedError(BenchError):
@@ -122,7 +124,7 @@ class Data:
         unit: what one of them is.
         image_shape: ``(C, H, W)``.
         measurement_shape: of one image's measurement.
-        note: what a reader must know, as "simulated from reconstructions".
+        note: what a reader must know: :data:`SIMULATED`, or nothing.
         duplicates: what the leakage check found; None if it was not made.
         repeated_ivs: under ``iv=fresh``, test images whose iv another one has too.
         certificate: what :func:`bench.describe.certificate.certify` measured, or why it could not.

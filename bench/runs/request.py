@@ -39,15 +39,15 @@ def specify(
     preset: str = "quick",
     seed: int = 0,
     problem_seed: int = 0,
-    protocol: str = "unit",
+    protocol: str | None = None,
     metrics: Sequence[str] = (),
     device: str = "auto",
     changes: Mapping[str, Any] | None = None,
 ) -> RunSpec:
     """The spec of a run from its text forms, checked against signatures before anything is loaded.
 
-    Without an operator, ``""``, the dataset brings its own. Recipe values come from the preset, then
-    (``quick`` only) from the model itself, then from ``changes``.
+    Without an operator, ``""``, the dataset brings its own; so it does without a protocol.
+    Recipe values come from the preset, then (``quick`` only) from the model itself, then from ``changes``.
 
     Raises:
         UsageError: an unknown name, preset, parameter or device, or a value of the wrong type.
@@ -55,7 +55,8 @@ def specify(
     given = find_preset(preset)
     component = Component.parse(model).checked(registry.models, given.parameters)
     images = specified_dataset(dataset, preset)
-    if not operator and not registry.datasets.load(images.name).brings_operator:
+    source = registry.datasets.load(images.name)
+    if not operator and not source.brings_operator:
         raise UsageError(
             f"{images.label} brings no operator of its own; give --operator (bench list operators shows them)"
         )
@@ -67,7 +68,7 @@ def specify(
         dataset=images,
         seed=seed,
         problem_seed=problem_seed,
-        protocol=protocol,
+        protocol=protocol or source.protocol,
         metrics=tuple(Component.parse(metric).checked(registry.metrics) for metric in metrics),
         device=find_device(device),
         recipe=_recipe(component, given, changes or {}),

@@ -36,7 +36,7 @@ from bench.runs.assembly import (
 from bench.runs.evaluation import evaluate, save_samples
 from bench.runs.failure import failure
 from bench.runs.leakage import repeated_ivs
-from bench.runs.record import Budget, Data, Failure, Provenance, Record, Role, runs_folder
+from bench.runs.record import SIMULATED, Budget, Data, Failure, Provenance, Record, Role, runs_folder
 from bench.runs.request import specify
 from bench.runs.scoring import build
 from bench.runs.writing import run_lease, tidy, writing
@@ -53,7 +53,7 @@ def run(
     preset: str = "quick",
     seed: int = 0,
     problem_seed: int = 0,
-    protocol: str = "unit",
+    protocol: str | None = None,
     metrics: Sequence[str] = (),
     device: str = "auto",
     results: str | Path = "results",
@@ -70,7 +70,7 @@ def run(
         preset: ``quick`` or ``paper``.
         seed: the training seed: initialisation, batch order, training noise.
         problem_seed: the problem's seed: key, masks, test noise.
-        protocol: a way of scoring, or the path of a ``.toml`` file.
+        protocol: a way of scoring, or the path of a ``.toml`` file; default: the dataset's.
         metrics: metrics besides the protocol's: ``name:key=value`` or the path of a ``.py`` file.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         results: folder of the records.
@@ -369,6 +369,7 @@ class Run:
                 test=len(images.test),
                 image_shape=images.image_shape,
                 measurement_shape=operator.measurement_shape if operator else (),
+                note=SIMULATED if self.spec.operator and images.reconstructions else "",
                 duplicates=duplicates_in(self.spec.dataset),
             ),
             sources=self.sources,

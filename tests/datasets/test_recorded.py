@@ -1,9 +1,12 @@
 """A dataset of recorded measurements, from the command line to the record."""
 
+import numpy as np
 import pytest
 
 import bench
 from bench.errors import UsageError
+from bench.leaderboard.rows import footnote
+from bench.leaderboard.table import board
 
 #: Every item was measured under its own factor, by an operator that only this file knows.
 SCANNER = """
@@ -66,3 +69,41 @@ def test_a_dataset_without_one_is_told_before_anything_is_loaded(tmp_path):
     """The message names the dataset and the option."""
     with pytest.raises(UsageError, match=r"photos.* brings no operator of its own; give --operator"):
         bench.run("", "mean", "photos:size=16,train=40,test=12", results=tmp_path)
+
+
+@pytest.fixture
+def slices(tmp_path):
+    """A file of CT slices, and a dataset of them that says so and names its protocol."""
+    np.save(tmp_path / "slices.npy", np.random.default_rng(0).random((30, 16, 16), np.float32))
+    source = f"""
+import numpy, torch
+from bench.datasets import Dataset, Splits
+class Slices(Dataset):
+    '''CT slices.'''
+    protocol = "lodopab"
+    def load(self):
+        images = torch.from_numpy(numpy.load({str(tmp_path / "slices.npy")!r}))[:, None]
+        return Splits(images[:20], images[20:], reconstructions=True)
+"""
+    path = tmp_path / "slices.py"
+    path.write_text(source)
+    return str(path)
+
+
+def test_a_dataset_is_scored_as_its_literature_scores_it(tmp_path, slices):
+    """The dataset's protocol is the default; another one can be asked for."""
+    assert bench.run("denoising", "mean", slices, results=tmp_path).spec.protocol == "lodopab"
+    asked = bench.run("denoising", "mean", slices, protocol="unit", results=tmp_path)
+    assert asked.spec.protocol == "unit"
+
+
+def test_measurements_simulated_from_reconstructions_are_labelled(tmp_path, slices, plugin):
+    """In the record, in the table's frame and below the table; recorded measurements are not."""
+    simulated = bench.run("denoising", "mean", slices, results=tmp_path)
+    recorded = bench.run("", "mean", plugin("scanner", SCANNER), results=tmp_path)
+    assert (simulated.data.note, recorded.data.note) == ("simulated from reconstructions", "")
+    whole = board(tmp_path)
+    assert sorted(whole.frame["note"]) == ["", "simulated from reconstructions"]
+    told = {ranking.group.operator: footnote(ranking) for ranking in whole.rankings}
+    assert "Shimron" in told["denoising"]
+    assert "Shimron" not in told["recorded"]

@@ -111,6 +111,13 @@ def test_every_container_gives_the_same_images(tmp_path, slices, write):
 
 
 @pytest.mark.parametrize("write", WRITERS)
+def test_what_scanners_write_are_reconstructions(tmp_path, slices, write):
+    """DICOM and NIfTI slices: what is simulated from them is labelled so."""
+    splits = loaded(write(tmp_path, slices), range="-1000,2000")
+    assert splits.reconstructions is (write in (write_dicom, write_nifti))
+
+
+@pytest.mark.parametrize("write", WRITERS)
 def test_numbers_without_a_range_are_refused(tmp_path, slices, write):
     """The message names the file, what is in it, and what to say."""
     splits = loaded(write(tmp_path, slices))
