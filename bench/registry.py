@@ -13,8 +13,8 @@ import importlib.util
 import inspect
 import sys
 from dataclasses import dataclass
-from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
+from functools import cache, cached_property
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -71,6 +71,12 @@ class Entry:
     def summary(self) -> str:
         """First line of the docstring of its class or function, read without importing it."""
         return self.outline.summary
+
+
+@cache
+def entry_points(group: str) -> EntryPoints:
+    """What installed packages offer under a group; they are looked through once."""
+    return importlib.metadata.entry_points(group=group)
 
 
 class Registry:

@@ -201,7 +201,6 @@ def _problem(record: Record) -> Hashable:
         record.data.digest,
         record.data.test_digest,
         record.spec.protocol,
-        record.provenance.metrics,
         record.numbers,
         hash(tuple(loading.groups(record))),
     )
@@ -215,7 +214,6 @@ def _notes(firsts: Sequence[Record]) -> list[str]:
         {
             "problem seed": r.spec.problem_seed,
             "protocol": r.spec.protocol,
-            "version of the metrics": r.provenance.metrics,
             "version of the numbers": r.numbers,
             "measurements": r.data.test_digest[:8],
             "images": r.data.digest[:8],

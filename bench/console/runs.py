@@ -6,8 +6,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.markdown import Markdown
-
 from bench.console.progress import announce, training_bar
 from bench.console.screen import console
 from bench.console.tables import results_table
@@ -40,6 +38,8 @@ def run_suite(name: str, settings: dict[str, Any], results: Path, force: bool, j
         Interrupted: Ctrl-C.
     """
     with console.status("loading"):
+        from rich.markdown import Markdown
+
         from bench.leaderboard.suite import write
         from bench.runs.request import specified_dataset
         from bench.sweeps.suite import expand, load

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
-#: Raised when a definition here changes; scores of different versions are not compared.
-METRICS_VERSION = 2
 #: What an exact reconstruction counts in a mean and in a test, in dB; no image counts more.
 EXACT = 100.0
 

@@ -3,7 +3,6 @@
 import os
 import traceback
 from collections.abc import Iterator
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from bench import registry
@@ -43,8 +42,10 @@ def _frames(error: BaseException) -> Iterator[tuple[str, traceback.FrameSummary]
 
 def _is_own(module: str) -> bool:
     """Whether a module is a file that was named by path, or belongs to an installed plug-in."""
-    groups = (registry.operators, registry.models, registry.datasets)
-    packages = {point.module.partition(".")[0] for room in groups for point in entry_points(group=room.group)}
+    groups = (registry.operators, registry.models, registry.datasets, registry.metrics)
+    packages = {
+        point.module.partition(".")[0] for room in groups for point in registry.entry_points(group=room.group)
+    }
     top = module.partition(".")[0]
     return top.startswith("bench_plugin_") or top in packages - {"bench"}
 

@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ from typing import Any
 import torch
 
 import bench
-from bench.metrics import METRICS_VERSION
 from bench.runs.record import Provenance
 
 PACKAGES = ("torch", "monai", "timm", "numpy", "scipy", "scikit-image", "cryptography")
@@ -21,7 +21,6 @@ def collect(device: torch.device) -> Provenance:
     """What a record says of its origin."""
     return Provenance(
         invbench=bench.__version__,
-        metrics=METRICS_VERSION,
         python=platform.python_version(),
         platform=platform.platform(),
         packages={name: found for name in PACKAGES if (found := _version(name))},
@@ -47,6 +46,7 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
+@cache
 def _version(package: str) -> str | None:
     try:
         return version(package)
@@ -54,6 +54,7 @@ def _version(package: str) -> str | None:
         return None
 
 
+@cache
 def _commit() -> dict[str, Any]:
     """Commit of the checkout this package runs from, and whether it has local changes."""
     folder = Path(bench.__file__).parent.parent

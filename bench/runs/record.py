@@ -151,7 +151,6 @@ class Provenance:
 
     Attributes:
         invbench: version of the harness.
-        metrics: version of the definitions of the metrics.
         python: version.
         platform: system and processor family.
         packages: versions of what computes.
@@ -163,7 +162,6 @@ class Provenance:
     """
 
     invbench: Text = ""
-    metrics: Count = 0
     python: Text = ""
     platform: Text = ""
     packages: dict[Text, Text] = field(default_factory=dict)
@@ -188,8 +186,9 @@ class Record:
         exact: scoring units that were reconstructed exactly.
         failed: scoring units with a pixel that is not finite.
         timings: ``train_seconds``, ``train_images_per_second``, ``images_per_second``,
-            ``batch_size`` (of ``images_per_second``), ``latency_ms`` (one image), ``total_seconds``,
-            ``peak_memory_mb``; NaN what could not be taken.
+            ``batch_size`` (of ``images_per_second``), ``latency_ms`` (one image), ``threads``, ``load``,
+            ``total_seconds``, ``peak_memory_mb``; medians have quartiles beside them (``latency_ms_q1``,
+            ``_q3``). What could not be taken is NaN or left out, as the speed of what computes nothing.
         budget: epochs, seconds and trials that the scores have cost.
         uses: what the method used beside the measurements: ``adjoint``, ``inverse``, ...
         parameters: values learned from the training images (weights of a network).

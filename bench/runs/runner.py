@@ -5,15 +5,16 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
+from weakref import ref
 
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench import registry, tensors
 from bench.datasets import Splits
@@ -257,10 +258,10 @@ class Run:
 
     def _fit(self, checkpoint: Path, report: Callable[[Progress], None]) -> "Fitted":
         """A new model, fitted: gone on with where its checkpoint left it."""
-        # What earlier runs of this process held must not count in this one's peak memory.
-        gc.collect()
+        _let_go()
         timing.reset_peak_memory(self.device)
         model, trainer = self._built(), Trainer(self.spec.recipe or Recipe(), report, checkpoint)
+        _held.append(ref(model))
         trainer.fingerprint = self.fingerprint
         if isinstance(model, NetworkModel):
             model.trainer = trainer
@@ -270,6 +271,7 @@ class Run:
         with noting_uses(used):
             history = model.fit(self.problem.training(self.spec.seed, truth=model.supervised)) or []
         seconds = sum(e.seconds for e in history) or trainer.seconds
+        _held.extend(ref(part) for part in vars(model).values() if isinstance(part, nn.Module))
         return Fitted(model, history, seconds, trainer, used)
 
     def _score(self, fitted: "Fitted", report: Callable[[Progress], None]) -> "Scored":
@@ -285,6 +287,7 @@ class Run:
             "train_seconds": fitted.seconds,
             **timing.training([e.images for e in history], [e.seconds for e in history]),
             **timing.inference(lambda y: model.reconstruct(y, operator, generator), y),
+            **timing.circumstances(),
             "peak_memory_mb": timing.peak_memory_mb(self.device),
             "total_seconds": fitted.trainer.seconds,
         }
@@ -420,20 +423,39 @@ class Scored:
     timings: dict[str, float]
 
 
+#: Models and networks of this process's runs.
+_held: list[ref[Any]] = []
+
+
+def _let_go() -> None:
+    """What earlier runs held must not count in the next one's peak memory."""
+    if any(thing() is not None for thing in _held):  # looking for cycles takes a tenth of a second
+        gc.collect()
+    _held.clear()
+
+
 @contextmanager
 def deterministic(device: torch.device) -> Iterator[None]:
     """The same scores from the same spec, on a GPU too; torch warns of the few operations that cannot.
 
     float32 is float32: products and convolutions are not rounded to TF32's ten bits.
     """
-    before = torch.are_deterministic_algorithms_enabled()
     rounding = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    if device.type == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        with _deterministic_kernels() if device.type == "cuda" else nullcontext():
+            yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = rounding
+
+
+@contextmanager
+def _deterministic_kernels() -> Iterator[None]:
+    """On the CPU there is nothing to choose, and asking costs a second: torch imports its compiler."""
+    before = torch.get_deterministic_debug_mode()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before)
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = rounding
+        torch.use_deterministic_algorithms(before > 0, warn_only=before == 1)

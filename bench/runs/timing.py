@@ -1,60 +1,95 @@
 """Throughput, latency and peak memory: after warm-up, synchronised, without data loading or metrics."""
 
+import os
 import resource
-import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
-#: A measurement rests on calls for half a second, but on no fewer than 3 and no more than 100.
+#: A measurement rests on half a second of calls of each kind, but on no fewer than 3 and no more than 100.
 SECONDS, LEAST_CALLS, MOST_CALLS, WARM_UP_CALLS = 0.5, 3, 100, 2
 
 
 @torch.no_grad()
 def inference(reconstruct: Callable[[Tensor], Tensor], y: Tensor) -> dict[str, float]:
-    """Speed of ``reconstruct`` on a batch that lies on the device.
+    """Speed of ``reconstruct`` on a batch that lies on the device, and on one image alone, by turns.
+
+    Nothing is timed where nothing is computed: where the images are the measurements themselves (the
+    identity), or one and the same for measurements that differ (a constant).
 
     Returns:
-        ``images_per_second`` at ``batch_size`` = len(y), and ``latency_ms`` of one image alone;
-        each from the median of the calls.
+        ``images_per_second`` of the batch and ``latency_ms`` of the single image: medians of the calls,
+        with the quartiles beside them (``_q1``, ``_q3``); and ``batch_size``, which is len(y).
     """
-    batch, single = seconds_per_call(reconstruct, y), seconds_per_call(reconstruct, y[:1])
-    return {
-        "images_per_second": len(y) / batch,
-        "batch_size": float(len(y)),
-        "latency_ms": 1000 * single,
-    }
+    size = {"batch_size": float(len(y))}
+    if hands_over(reconstruct, y):
+        return size
+    batch, single = seconds_of_calls(reconstruct, (y, y[:1]))
+    rates = _quartiles("images_per_second", [len(y) / seconds for seconds in batch])
+    return rates | size | _quartiles("latency_ms", [1000 * seconds for seconds in single])
 
 
-def seconds_per_call(function: Callable[[Tensor], Tensor], y: Tensor) -> float:
-    """Median time of one call: calls for half a second, 3 to 100 of them, after 2 to warm up."""
-    for _ in range(WARM_UP_CALLS):
-        function(y)
-    synchronise(y.device)
-    times: list[float] = []
-    end = time.perf_counter() + SECONDS
-    while len(times) < LEAST_CALLS or (len(times) < MOST_CALLS and time.perf_counter() < end):
-        started = time.perf_counter()
-        function(y)
-        synchronise(y.device)
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
+def hands_over(reconstruct: Callable[[Tensor], Tensor], y: Tensor) -> bool:
+    """Whether the images are the measurements themselves, or all the same though these differ."""
+    image = reconstruct(y)
+    if image.shape == y.shape and torch.equal(image, y):
+        return True
+    return bool((y != y[:1]).any() and (image == image[:1]).all())
+
+
+def seconds_of_calls(
+    function: Callable[[Tensor], Tensor], arguments: Sequence[Tensor]
+) -> tuple[list[float], ...]:
+    """Seconds of each call, by argument: in turns, so that what slows the machine down slows all of them.
+
+    Calls for half a second of each argument, 3 to 100 of them, after 2 to warm up.
+    """
+    for y in arguments:
+        for _ in range(WARM_UP_CALLS):
+            function(y)
+    times: tuple[list[float], ...] = tuple([] for _ in arguments)
+    while any(unfinished := [_wanted(spent) for spent in times]):
+        for y, spent, wanted in zip(arguments, times, unfinished, strict=True):
+            if wanted:
+                synchronise(y.device)
+                started = time.perf_counter()
+                function(y)
+                synchronise(y.device)
+                spent.append(time.perf_counter() - started)
+    return times
+
+
+def _wanted(spent: Sequence[float]) -> bool:
+    return len(spent) < LEAST_CALLS or (len(spent) < MOST_CALLS and sum(spent) < SECONDS)
 
 
 def training(images: Sequence[int], seconds: Sequence[float]) -> dict[str, float]:
     """Speed of training from the epochs' images and seconds; the first epoch is warm-up if others follow.
 
     Returns:
-        ``train_images_per_second``; nothing if nothing was trained.
+        ``train_images_per_second``, the median of the epochs, with the quartiles beside it; nothing if
+        nothing was trained.
     """
     start = 1 if len(images) > 1 else 0
-    total = sum(seconds[start:])
-    return {"train_images_per_second": sum(images[start:]) / total} if total > 0 else {}
+    rates = [n / s for n, s in zip(images[start:], seconds[start:], strict=True) if s > 0]
+    return _quartiles("train_images_per_second", rates) if rates else {}
+
+
+def circumstances() -> dict[str, float]:
+    """``threads`` of torch, and ``load``: processes that wanted to run, the mean of the last minute."""
+    load = {"load": os.getloadavg()[0]} if hasattr(os, "getloadavg") else {}
+    return {"threads": float(torch.get_num_threads()), **load}
+
+
+def _quartiles(name: str, values: Sequence[float]) -> dict[str, float]:
+    first, middle, third = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
+    return {name: middle, f"{name}_q1": first, f"{name}_q3": third}
 
 
 def reset_peak_memory(device: torch.device) -> None:

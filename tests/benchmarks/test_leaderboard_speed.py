@@ -62,7 +62,7 @@ def _write(results, operator, dataset, model, seed, psnr, files):
             "test": len(psnr),
             "train": 5000,
         },
-        provenance={"hardware": "2 cores", "metrics": 1},
+        provenance={"hardware": "2 cores"},
     )
     folder = results / "runs" / name
     folder.mkdir(parents=True)

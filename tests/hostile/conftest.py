@@ -47,7 +47,7 @@ def write(results: Path, name: str, model: str = "unet") -> Path:
         data=Data(
             digest="images", test_digest="test", train=40, validation=4, test=UNITS, image_shape=(3, 16, 16)
         ),
-        provenance=Provenance(hardware="CPU", metrics=1, time="2026-01-01T00:00:00+00:00"),
+        provenance=Provenance(hardware="CPU", time="2026-01-01T00:00:00+00:00"),
     )
     with writing(results, name) as folder:
         scores.to_parquet(folder / "scores.parquet")

@@ -123,7 +123,7 @@ CRAFTED = {
     "a count is 10^300": (edited(lambda c: c["data"].update(train=10**300)), True),
     "1e308 images per second": (edited(lambda c: c["timings"].update(images_per_second=1e308)), True),
     "1e308 dB": (edited(lambda c: c["scores"].update(psnr=1e308)), True),
-    "metrics version is a list": (edited(lambda c: c["provenance"].update(metrics=[1])), True),
+    "version of the numbers is a list": (edited(lambda c: c.update(numbers=[1])), True),
     "a lone surrogate": (lambda f: _raw(f, '"CPU"', '"\\ud800"'), True),
     "deeply nested": (lambda f: (f / "record.json").write_text(DEEP), True),
     "deeply nested setting": (lambda f: _raw(f, '"settings": {}', f'"settings": {{"a": {DEEP}}}'), True),

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from bench.recipe import Recipe
 from bench.runs.record import Data, Failure, Provenance, Record
 from bench.runs.writing import writing
-from bench.spec import Component, RunSpec, parse_chain
+from bench.spec import NUMBERS, Component, RunSpec, parse_chain
 
 Make = Callable[..., Record]
 
@@ -68,6 +68,7 @@ def make(results: Path) -> Make:
             parameters=1000 if recipe else 0,
             data=Data(**_data(operator, dataset, seed, test_digest, len(scores)) | parts.get("data", {})),
             provenance=Provenance(**_provenance() | parts.get("provenance", {})),
+            numbers=parts.get("numbers", NUMBERS),
         )
         with writing(results, name) as folder:
             if status == "ok":
@@ -116,7 +117,6 @@ def _data(operator: str, dataset: str, seed: int, test_digest: str | None, test:
 def _provenance() -> dict:
     return {
         "hardware": "Test CPU, 2 cores",
-        "metrics": 1,
         "invbench": "0.1.0",
         "python": "3.11.2",
         "packages": {"torch": "2.8.0"},

@@ -119,11 +119,11 @@ def test_a_ceiling_below_the_floor_is_none(make, results):
     "other",
     [
         {"test_digest": "bbbb"},
-        {"provenance": {"metrics": 9}},
+        {"numbers": 9},
     ],
 )
 def test_what_is_not_comparable_is_kept_apart(make, results, other):
-    """Other test measurements and other definitions of a metric are another problem, with another title."""
+    """Other test measurements and another version of the numbers are another problem, with another title."""
     make(model="unet", psnr=IMAGES, test_digest="aaaa" if "test_digest" in other else None)
     make(model="unet:width=9", psnr=IMAGES + 3, **other)
     rankings = board(results).rankings
