@@ -8,11 +8,14 @@ from bench.problem import TrainingProblem
 
 
 def mean_image(problem: TrainingProblem) -> Tensor:
-    """Mean of the training images, ``(C, H, W)`` float32, on the device; summed in float64."""
-    total = torch.zeros(problem.image_shape, dtype=torch.float64, device=problem.device)
+    """Mean of the training images, ``(C, H, W)`` float32 or complex64, on the device; summed in 64 bits."""
+    total: Tensor | float = 0.0
+    dtype = torch.float32
     for images in problem.training_images(1024):
-        total += images.sum(0, dtype=torch.float64)
-    return (total / problem.train_count).float()
+        dtype = images.dtype
+        total = total + images.sum(0, dtype=torch.complex128 if images.is_complex() else torch.float64)
+    assert isinstance(total, Tensor)
+    return (total / problem.train_count).to(dtype)
 
 
 def histogram(problem: TrainingProblem) -> Tensor:

@@ -13,7 +13,8 @@ from bench.training import History
 class Mean(Model):
     """Mean of the training images: the floor of every table.
 
-    It minimises the mean squared error among all reconstructions that ignore the measurement.
+    It minimises the mean squared error among all reconstructions that ignore the measurement. For a test
+    image of another size than training's windows, it is the mean level of each channel.
     """
 
     role = "floor"
@@ -24,4 +25,7 @@ class Mean(Model):
         return []
 
     def reconstruct(self, y: Tensor, operator: Operator, generator: torch.Generator) -> Tensor:
-        return self.image.repeat(len(y), 1, 1, 1)
+        count, shape = len(y), operator.image_shape
+        if self.image.shape == shape:
+            return self.image.repeat(count, 1, 1, 1)
+        return self.image.mean((1, 2), keepdim=True).expand(count, *shape).clone()

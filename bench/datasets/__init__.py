@@ -3,7 +3,7 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
@@ -11,6 +11,9 @@ from torch import Tensor
 from bench.datasets.shared.split import InMemory, Split, cut, one_size, size_of_each
 from bench.datasets.shared.values import Values
 from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.datasets.shared.download import Part
 
 __all__ = ["Dataset", "InMemory", "Split", "Splits", "Values"]
 
@@ -151,6 +154,22 @@ class Dataset(ABC):
     protocol: ClassVar[str] = "unit"
     #: Whether its splits bring the operator (:meth:`Split.operator`), so that none need be named.
     brings_operator: ClassVar[bool] = False
+
+    def parts(self) -> "Sequence[Part]":
+        """The folders and files of a published dataset: what ``bench fetch`` gets. Default: none."""
+        return ()
+
+    def fetch(self) -> None:
+        """Download what is not here.
+
+        Raises:
+            UsageError: it can only be got by hand; where is said.
+            BenchError: no network, no room, or a file that is not what was published.
+        """
+        from bench.datasets.shared.download import get
+
+        for part in self.parts():
+            get(part)
 
     @abstractmethod
     def load(self) -> Splits:

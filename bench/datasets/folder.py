@@ -1,29 +1,15 @@
 """A person's own images."""
 
-import hashlib
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
-import torch
-from torch import Tensor
-
-from bench.datasets import Dataset, InMemory, Split, Splits
-from bench.datasets.shared import files
-from bench.datasets.shared.pictures import UNREADABLE, head, picture
-from bench.datasets.shared.reading import KEPT
-from bench.datasets.shared.scale import Scale, declared
-from bench.datasets.shared.split import Sizes, cut
+from bench.datasets import Dataset, Split, Splits
+from bench.datasets.shared.folders import SUFFIXES, Pictures, each, kept
+from bench.datasets.shared.pictures import head
+from bench.datasets.shared.scale import declared
+from bench.datasets.shared.split import cut
 from bench.errors import UsageError, at_least, in_memory, without_effect
-
-#: File names that end in one of these are images.
-SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm"}
-)
-
-T = TypeVar("T")
 
 
 class Folder(Dataset):
@@ -79,14 +65,10 @@ class Folder(Dataset):
 
     def load(self) -> Splits:
         found = self._files()
-        heads = self._each(head, found)
+        heads = each("folder", head, found)
         channels = {True: 3, False: 1, None: max(h[0] for h in heads)}[self.colour]
         side = self.size if self.crop == "centre" else None
-        whole: Split = Pictures(found, [h[1:] for h in heads], channels, self.scale, side)
-        if whole.nbytes <= KEPT:
-            images = self._each(lambda file: picture(file, channels, self.scale, side), found)
-            one = len({(i.shape, i.dtype) for i in images}) == 1
-            whole = InMemory(torch.stack(images) if one else images)
+        whole: Split = kept("folder", Pictures(found, [h[1:] for h in heads], channels, self.scale, side))
         count = min(max(round(self.test_share * len(found)), 1), len(found) - 2)
         train, test = cut(whole, count, "folder")
         window = (self.size, self.size) if self.crop == "random" and self.size else None
@@ -104,59 +86,3 @@ class Folder(Dataset):
                 f"and to test; images are files that end in {' '.join(sorted(SUFFIXES))}"
             )
         return sorted(found, key=lambda f: f.relative_to(self.path).as_posix())
-
-    def _each(self, read: Callable[[Path], T], found: Sequence[Path]) -> list[T]:
-        """What ``read`` makes of every file, or an error that names those that cannot be read."""
-
-        def attempt(file: Path) -> T | str:
-            try:
-                return read(file)
-            except UNREADABLE as error:
-                return str(error) or type(error).__name__
-
-        pool = ThreadPoolExecutor()
-        try:
-            made = list(pool.map(attempt, found))
-        finally:
-            pool.shutdown(cancel_futures=True)
-        broken = [f"{file} ({why})" for file, why in zip(found, made, strict=True) if isinstance(why, str)]
-        if broken:
-            more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
-            raise UsageError(
-                f"folder: unreadable: {', '.join(broken[:3])}{more}; repair these files or move them away"
-            )
-        return [one for one in made if not isinstance(one, str)]
-
-
-class Pictures(Split):
-    """Picture files that are read as they are needed."""
-
-    def __init__(
-        self,
-        found: Sequence[Path],
-        sizes: Sequence[tuple[int, int]],
-        channels: int,
-        scale: Scale,
-        side: int | None,
-    ):
-        self.found, self._sizes = list(found), list(sizes)
-        self.channels, self.scale, self.side = channels, scale, side
-
-    def __len__(self) -> int:
-        return len(self.found)
-
-    def __getitem__(self, index: int) -> Tensor:
-        return picture(self.found[index], self.channels, self.scale, self.side)
-
-    @property
-    def sizes(self) -> Sizes:
-        return self._sizes if self.side is None else (self.side, self.side)
-
-    def taken(self, indices: Sequence[int]) -> Split:
-        found = [self.found[index] for index in indices]
-        sizes = [self._sizes[index] for index in indices]
-        return Pictures(found, sizes, self.channels, self.scale, self.side)
-
-    def digest(self) -> str:
-        how = f"{self.channels} {self.scale} {self.side}"
-        return hashlib.sha256(f"{files.digest(self.found)} {how}".encode()).hexdigest()

@@ -149,7 +149,7 @@ def test_windows_at_random(ten):
 def test_large_folders_are_read_as_needed(ten, monkeypatch):
     """The same images, splits and sizes, one by one from their files."""
     kept = Folder(str(ten), size=6).load()
-    monkeypatch.setattr("bench.datasets.folder.KEPT", 0)
+    monkeypatch.setattr("bench.datasets.shared.folders.KEPT", 0)
     lazy = Folder(str(ten), size=6).load()
     assert isinstance(lazy.train, Pictures)
     for one, two in zip(kept.named().values(), lazy.named().values(), strict=True):

@@ -1,0 +1,18 @@
+"""DIV2K: photographs of two thousand pixels."""
+
+from bench.datasets.shared.published import DIV2K_HOME, DIV2K_LICENCE, DIV2K_VALID, Photographs
+
+
+class Div2k(Photographs):
+    """DIV2K: 800 photographs to learn from, and the 100 of its validation part for tests.
+
+    ``root`` holds ``DIV2K_train_HR`` (``0001.png``, ...) and ``DIV2K_valid_HR`` (``0801.png``, ...). The test
+    part was never given out; papers report the validation part.
+
+    Reference:
+        Agustsson, Timofte: NTIRE 2017 challenge on single image super-resolution: dataset and study, 2017.
+    """
+
+    folder, count = "DIV2K_valid_HR", 100
+    home, licence = DIV2K_HOME, DIV2K_LICENCE
+    archive = DIV2K_VALID
