@@ -69,7 +69,10 @@ def outline(path: Path, kind: str, attribute: str = "") -> Outline:
     if node is None:
         return Outline(doc=doc, family=family)
     bases = tuple(ast.unparse(base) for base in getattr(node, "bases", []))
-    return Outline(node.name, doc, _parameters(node, tree), family, _arguments(doc, node), bases)
+    found = [_base(base, node, tree) for base in bases] if isinstance(node, ast.ClassDef) else []
+    inherited = [described(ast.get_docstring(base[0]) or "") for base in found if base]
+    said = {name: text for part in [*inherited, _arguments(doc, node)] for name, text in part.items()}
+    return Outline(node.name, doc, _parameters(node, tree), family, said, bases)
 
 
 def _component(tree: ast.Module, kind: str, attribute: str) -> Named | None:
@@ -99,13 +102,28 @@ def _parameters(node: Named, tree: ast.Module) -> tuple[inspect.Parameter, ...] 
             return _of_function(part)[1:]
     if node.decorator_list or node.keywords:
         return None  # a dataclass, or whatever a decorator or metaclass makes of it
-    classes = {other.name: other for other in tree.body if isinstance(other, ast.ClassDef)}
     for base in map(ast.unparse, node.bases):
-        if base in classes and base != node.name:
-            return _parameters(classes[base], tree)
+        if found := _base(base, node, tree):
+            return _parameters(*found)
         if base.rpartition(".")[2] not in BARE:
             return None
     return ()
+
+
+def _base(base: str, node: ast.ClassDef, tree: ast.Module) -> tuple[ast.ClassDef, ast.Module] | None:
+    """A base class that the same file defines, or another one of the harness from which it is imported."""
+    for other in tree.body:
+        if isinstance(other, ast.ClassDef) and other.name == base != node.name:
+            return other, tree
+        if isinstance(other, ast.ImportFrom) and base in {alias.name for alias in other.names}:
+            room, *module = (other.module or "").split(".")
+            file = Path(__file__).parent.joinpath(*module).with_suffix(".py")
+            if room != "bench" or not module or not file.is_file():
+                return None
+            whole = ast.parse(file.read_text(encoding="utf-8"))
+            classes = [node for node in whole.body if isinstance(node, ast.ClassDef)]
+            return next(((found, whole) for found in classes if found.name == base), None)
+    return None
 
 
 def _of_function(node: ast.FunctionDef) -> tuple[inspect.Parameter, ...]:
