@@ -114,12 +114,14 @@ def _levels(values: Array) -> Array:
     return (finite.clip(0, 1) * 255).round().astype(np.uint8)
 
 
-def _stretched(values: Array) -> Array:
+def _stretched(values: Array, logarithm: bool = True) -> Array:
     values = np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=0.0)
     flat = values.reshape(len(values), -1)
     low, middle, high = np.quantile(flat, (0.01, 0.5, 0.99), axis=1)[:, :, None, None, None]
-    if values.min() >= 0 and (high > 20 * middle).any():
-        return _stretched(np.log1p(values / np.maximum(middle, 1e-6)))
+    if logarithm and values.min() >= 0 and (high > 20 * middle).any():
+        # Where most is nothing (a sinogram beside the object, a masked k-space) the median tells no scale.
+        scale = np.maximum(np.maximum(middle, high / 1000), 1e-30)
+        return _stretched(np.log1p(values / scale), logarithm=False)
     if low.min() > -0.1 and 0.5 < high.max() < 1.1:
         return values
     return np.asarray((values - low) / np.maximum(high - low, 1e-12))

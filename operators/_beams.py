@@ -18,10 +18,12 @@ class Geometry:
     Attributes:
         shape: rows and columns of the image.
         angles: in radians.
-        detectors: number of bins, centred.
+        detectors: number of bins.
         width: width of a bin on the detector.
         source: distance from the source to the centre; infinite for parallel beams.
         detector: distance from the centre to the detector; of no effect for parallel beams.
+        offset: of the detector's middle along the detector, in bins.
+        centre: of the image, to the right of the axis of rotation and above it.
     """
 
     shape: tuple[int, int]
@@ -30,6 +32,8 @@ class Geometry:
     width: float
     source: float = math.inf
     detector: float = 0.0
+    offset: float = 0.0
+    centre: tuple[float, float] = (0.0, 0.0)
 
     @classmethod
     def covering(
@@ -61,7 +65,21 @@ class Geometry:
             width=self.width * factor,
             source=self.source * factor,
             detector=self.detector * factor,
+            centre=(self.centre[0] * factor, self.centre[1] * factor),
         )
+
+    @property
+    def radius(self) -> float:
+        """Of the circle around the axis that holds the image."""
+        rows, columns = self.shape
+        right, up = map(abs, self.centre)
+        return math.hypot(columns / 2 + right, rows / 2 + up)
+
+    @property
+    def bins(self) -> Tensor:
+        """Where the middle of each bin lies along the detector, ``(detectors,)`` float64."""
+        numbers = torch.arange(self.detectors, dtype=torch.float64)
+        return (numbers - (self.detectors - 1) / 2 + self.offset) * self.width
 
     @property
     def fan(self) -> bool:
@@ -78,24 +96,25 @@ class Geometry:
         """Largest angle between the central ray and one that meets image and detector; 0 if parallel."""
         if not self.fan:
             return 0.0
-        image = math.asin(math.hypot(*self.shape) / 2 / self.source)
-        return min(image, math.atan(self.detectors * self.width / 2 / (self.source + self.detector)))
+        edge = (self.detectors / 2 + abs(self.offset)) * self.width
+        return min(math.asin(self.radius / self.source), math.atan(edge / (self.source + self.detector)))
 
     @property
     def bins_per_pixel(self) -> int:
         """Largest number of bins that one pixel can shade."""
         shadow = math.sqrt(2)
         if self.fan:
-            nearest = self.source - math.hypot(*self.shape) / 2
-            obliquity = math.hypot(1, math.hypot(*self.shape) / 2 / nearest)
+            nearest = self.source - self.radius
+            obliquity = math.hypot(1, self.radius / nearest)
             shadow *= (self.source + self.detector) / nearest * obliquity
         return math.ceil(shadow / self.width) + 1
 
     def pixels(self, angles: Tensor) -> tuple[Tensor, Tensor]:
         """Of each pixel's centre, at each angle: position along the detector, and along the rays."""
         rows, columns = self.shape
-        x = torch.arange(columns, device=angles.device, dtype=angles.dtype) - (columns - 1) / 2
-        y = (rows - 1) / 2 - torch.arange(rows, device=angles.device, dtype=angles.dtype)
+        right, up = self.centre
+        x = torch.arange(columns, device=angles.device, dtype=angles.dtype) - (columns - 1) / 2 + right
+        y = (rows - 1) / 2 + up - torch.arange(rows, device=angles.device, dtype=angles.dtype)
         x, y = x.repeat(rows), y.repeat_interleave(columns)
         cos, sin = torch.cos(angles)[:, None], torch.sin(angles)[:, None]
         return x * cos + y * sin, y * cos - x * sin
@@ -113,7 +132,7 @@ def footprint(geometry: Geometry, angles: Tensor) -> tuple[Tensor, list[Tensor]]
         it, each ``(angles, pixels)``.
     """
     left, slopes, height = _trapezoids(geometry, angles)
-    position = left / geometry.width + geometry.detectors / 2
+    position = left / geometry.width + geometry.detectors / 2 - geometry.offset
     first = torch.floor(position)
     start = (first - position) * geometry.width
     inner = [_area_left_of(start + k * geometry.width, slopes) for k in range(1, geometry.bins_per_pixel)]
@@ -134,7 +153,8 @@ def interpolation(geometry: Geometry, angles: Tensor) -> tuple[Tensor, list[Tens
     """
     across, along = geometry.pixels(angles)
     nearness = geometry.source / (geometry.source + along) if geometry.fan else torch.ones_like(across)
-    position = across * nearness * geometry.magnification / geometry.width + (geometry.detectors - 1) / 2
+    middle = (geometry.detectors - 1) / 2 - geometry.offset
+    position = across * nearness * geometry.magnification / geometry.width + middle
     first = torch.floor(position)
     after = position - first
     return first.long(), [(1 - after) * nearness**2, after * nearness**2]

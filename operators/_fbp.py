@@ -18,9 +18,8 @@ def ray_weights(geometry: Geometry, arc: float) -> Tensor:
     Returns:
         ``(angles, detectors)`` float64.
     """
-    bins = torch.arange(geometry.detectors, dtype=torch.float64) - (geometry.detectors - 1) / 2
-    gamma = torch.atan(bins * geometry.width / (geometry.source + geometry.detector))
-    views = torch.tensor(geometry.angles, dtype=torch.float64) + arc / len(geometry.angles) / 2
+    gamma = torch.atan(geometry.bins / (geometry.source + geometry.detector))
+    views = (torch.arange(len(geometry.angles), dtype=torch.float64) + 0.5) * arc / len(geometry.angles)
     return gamma.cos() * redundancy(views[:, None], gamma, arc, geometry.half_fan)
 
 

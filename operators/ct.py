@@ -54,6 +54,11 @@ class CT(Operator):
         detector_width: width of a bin on the detector, in pixels; default: the detector covers the image.
         source: from the source to the centre, in image sides; fan beam only, default 595 / 260.
         detector: from the centre to the detector, in image sides; fan beam only, default 490.6 / 260.
+        start: angle of the first view, in degrees: at 0 the detector's bins run from left to right and the
+            source of a fan beam is below the image; at 90 they run upwards and it is at the right.
+        offset: of the detector's middle from the ray through the axis of rotation, in bins.
+        right: of the image's centre from the axis of rotation, in pixels.
+        up: likewise, above it.
         oversample: measurements are simulated on a grid this many times as fine (bicubic), while
             ``inverse`` and ``system`` stay on the image's own; 1: data and reconstruction share one
             discretisation.
@@ -82,6 +87,10 @@ class CT(Operator):
         detector_width: float | None = None,
         source: float | None = None,
         detector: float | None = None,
+        start: float = 0.0,
+        offset: float = 0.0,
+        right: float = 0.0,
+        up: float = 0.0,
         oversample: int = 2,
         sigma: float | None = None,
         filter: Literal["ramp", "hann", "shepp-logan"] = "ramp",
@@ -102,7 +111,7 @@ class CT(Operator):
         sizes = {"angles": angles, "oversample": oversample, "detectors": detectors}
         lengths = {"arc": arc, "detector_width": detector_width, "cutoff": cutoff, "attenuation": attenuation}
         positive(**sizes, **lengths)
-        nearest = math.hypot(rows, columns) / 2 / self.side
+        nearest = math.hypot(columns / 2 + abs(right), rows / 2 + abs(up)) / self.side
         if fan and (source <= nearest or detector < 0):
             raise ValueError(
                 f"source={source:g}, detector={detector:g}: the source must be outside the image, more than "
@@ -115,7 +124,8 @@ class CT(Operator):
         distances = (source * self.side, detector * self.side) if fan else ()
         bare = Geometry.covering((rows, columns), (0.0,), detectors, detector_width, *distances)
         self._hold_size(angles, bare.detectors)
-        self.geometry = replace(bare, angles=tuple(a * self.step for a in range(angles)))
+        views = tuple(math.radians(start) + a * self.step for a in range(angles))
+        self.geometry = replace(bare, angles=views, offset=offset, centre=(right, up))
         self._projectors: dict[tuple[int, torch.dtype, torch.device], Projector] = {}
 
     def _hold_size(self, angles: int, detectors: int) -> None:

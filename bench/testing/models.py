@@ -58,7 +58,7 @@ class Recorded(Split):
     """Images with measurements of their own, which need not belong to them."""
 
     def __init__(self, images: Tensor, measurements: Tensor, by: Operator):
-        self.images, self.measurements, self.by = images, measurements, by
+        self.images, self.recorded, self.by = images, measurements, by
 
     def __len__(self) -> int:
         return len(self.images)
@@ -67,7 +67,7 @@ class Recorded(Split):
         return self.images[index]
 
     def measurement(self, index: int) -> Tensor:
-        return self.measurements[index]
+        return self.recorded[index]
 
     def operator(self, indices: Sequence[int]) -> Operator:
         return self.by

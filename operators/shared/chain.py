@@ -43,6 +43,11 @@ class Chain(Operator):
         self.noise = all(part.noise for part in parts)
         self.continuous = all(part.continuous for part in parts)
 
+    @property
+    def measurement_shape(self) -> tuple[int, ...]:
+        """That of the last part, which was made for the measurements of the one before it."""
+        return self.parts[-1].measurement_shape
+
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
         for part in self.parts:
             # The contract is about single precision; linearity is checked in float64 too.

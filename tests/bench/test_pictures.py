@@ -85,3 +85,14 @@ def test_a_spectrum_shows_more_than_its_peak():
     spectrum = torch.fft.fftshift(torch.fft.fft2(torch.rand(1, 1, 32, 32) + 10).abs(), dim=(-2, -1))
     shown = measurement(spectrum)
     assert ((shown > 10) & (shown < 245)).mean() > 0.1
+
+
+@pytest.mark.parametrize("nothing", [0.0, 1e-9])
+def test_a_sinogram_beside_a_small_object_is_shown(nothing):
+    """Most of it is nothing, so that its median is: what there is spans the levels all the same."""
+    sinogram = torch.full((1, 1, 40, 40), nothing)
+    sinogram[..., 15:20] = torch.linspace(0.1, 1.2, 5)
+    levels = measurement(sinogram)
+    assert levels.min() == 0
+    assert levels.max() == 255
+    assert len(np.unique(levels)) >= 5

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.datasets import InMemory, Split, Splits, Values
+from bench.datasets.shared.reading import Reader, Wanted
 from bench.datasets.shared.split import Subset, cut, one_size
 from bench.errors import UsageError
 from bench.metrics.psnr import psnr
@@ -190,3 +191,34 @@ def test_a_stored_float_scores_by_its_own_range():
     plain = psnr(shown, x)
     scaled = psnr(shown * 3000 - 1000, x * 3000 - 1000, data_range=3000.0)
     torch.testing.assert_close(plain, scaled, rtol=1e-4, atol=1e-3)
+
+
+class Sized(InMemory):
+    """Images with recorded measurements of given lengths; None: none was recorded."""
+
+    def __init__(self, lengths):
+        super().__init__(torch.zeros(len(lengths), 1, 16, 16))
+        self.lengths = lengths
+
+    def measurement(self, index):
+        length = self.lengths[index]
+        return None if length is None else torch.full((1, length), float(index))
+
+
+def test_recorded_measurements_come_as_a_batch():
+    """In the order asked for; of a subset too; None where nothing was recorded."""
+    split = Sized([4, 4, 4])
+    assert split.measurements([2, 0])[:, 0, 0].tolist() == [2.0, 0.0]
+    assert Subset(split, [1, 2]).measurements([1])[:, 0, 0].tolist() == [2.0]
+    assert InMemory(torch.zeros(2, 1, 16, 16)).measurements([0, 1]) is None
+
+
+@pytest.mark.parametrize(
+    ("lengths", "said"),
+    [([4, None], "others have none"), ([4, 5], r"differ in size \(1x4 and 1x5\); a batch has one size")],
+)
+def test_recorded_measurements_of_several_sizes_are_refused(lengths, said):
+    """The message says that it is the measurements, their sizes, and which images."""
+    reader = Reader(Sized(lengths), Values(), (16, 16), recorded=True, name="test image")
+    with pytest.raises(UsageError, match=rf"test image 0 to 1: .*{said}"):
+        reader.read(Wanted([0, 1], torch.zeros(2, 2)))

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bench import files
+from bench.datasets.shared.cache import Patience
 
 #: Files below this size, in bytes, are read anew each time: remembering them would not pay.
 LARGE = 2**26
@@ -17,11 +18,14 @@ def digest(paths: Iterable[Path]) -> str:
     """SHA-256 over size and SHA-256 of each file, in the order given.
 
     Each is read once, as a stream. The SHA-256 of a file of 64 MiB or more is remembered, in the user's
-    cache, until its size, inode or a time of its change is another.
+    cache, until its size, inode or a time of its change is another. What takes long says how far it is.
     """
-    sha = hashlib.sha256()
-    for path in paths:
-        sha.update(f"{path.stat().st_size} {_content(path)}\n".encode())
+    sha, listed = hashlib.sha256(), list(paths)
+    sizes = [path.stat().st_size for path in listed]
+    patience = Patience(f"reading {len(listed):,} files once, {sum(sizes) / 1e9:.1f} GB", sum(sizes))
+    for path, size in zip(listed, sizes, strict=True):
+        sha.update(f"{size} {_content(path)}\n".encode())
+        patience.step(size)
     return sha.hexdigest()
 
 

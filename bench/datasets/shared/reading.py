@@ -105,11 +105,10 @@ class Reader(data.Dataset[Stored | BenchError]):
         return torch.stack(windows)
 
     def _measurements(self, indices: Sequence[int]) -> Tensor | None:
-        recorded = [self.split.measurement(index) for index in indices]
-        there = [y for y in recorded if y is not None]
-        if there and len(there) < len(recorded):
-            raise UsageError(f"{self.name}: some images have a recorded measurement and others have none")
-        return torch.stack(there) if there else None
+        try:
+            return self.split.measurements(indices)
+        except UsageError as error:
+            raise UsageError(f"{self.name} {indices[0]} to {indices[-1]}: {error}") from error
 
 
 class Source:
