@@ -55,10 +55,14 @@ class Method:
         """How many trainings its scores rest on; 0 for a method without training."""
         return len(self.records) if self.trained else 0
 
+    def scale(self, name: str) -> Scale:
+        """Unit and direction of a metric."""
+        return scale(name, self.first)
+
     def runs(self, name: str = "psnr") -> Array:
         """Scores of every run as they count in a mean, ``(runs, units)``."""
         rows = np.stack([loading.scores(record, name) for record in self.records])
-        counts: Array = counted(rows, scale(name).unit)
+        counts: Array = counted(rows, self.scale(name).unit)
         return counts
 
     def score(self, name: str = "psnr") -> Array:
@@ -67,14 +71,14 @@ class Method:
         if len(rows) == 1:
             single: Array = rows[0]
             return single
-        averaged: Array = mean_scores(rows.T, scale(name).unit)
+        averaged: Array = mean_scores(rows.T, self.scale(name).unit)
         return averaged
 
     def mean(self, name: str = "psnr") -> float:
         """Mean over units and runs: -inf where a run failed on a unit, +inf where all are exact."""
         if name not in self._means:
             values = np.array([record.scores[name] for record in self.records])
-            self._means[name] = float(mean_scores(values[None], scale(name).unit)[0])
+            self._means[name] = float(mean_scores(values[None], self.scale(name).unit)[0])
         return self._means[name]
 
     @cached_property
@@ -88,7 +92,7 @@ class Method:
 
     def summary(self, name: str, design: Design) -> Summary | None:
         """What its tests need, larger is better; None where a unit has no finite score."""
-        runs = scale(name).sign * self.runs(name)
+        runs = self.scale(name).sign * self.runs(name)
         return summary(runs, design, self.trained) if np.isfinite(runs).all() else None
 
     def interval(self, name: str = "psnr") -> tuple[float, float]:
@@ -149,6 +153,10 @@ class Group:
         shared = set.intersection(*(set(r.scores) for e in self.entries for r in e.records))
         return tuple(name for name in self.entries[0].first.scores if name in shared)
 
+    def scale(self, name: str) -> Scale:
+        """Unit and direction of a metric, as the methods' records say."""
+        return self.entries[0].scale(name) if self.entries else scale(name)
+
     @property
     def note_of_data(self) -> str:
         """What a reader must know of the measurements."""
@@ -170,16 +178,15 @@ class Group:
         return best if best and not (floor and best.mean() <= floor.mean()) else None
 
 
-def group(records: Iterable[Record], by: Scale | None = None) -> list[Group]:
-    """Runs sorted into groups, ordered by operator and dataset; methods by the scale, PSNR without one."""
+def group(records: Iterable[Record], by: str = "psnr") -> list[Group]:
+    """Runs sorted into groups, ordered by operator and dataset; methods by their mean of a metric."""
     problems: dict[Hashable, list[Record]] = defaultdict(list)
     for record in records:
         problems[record.spec.operator_label, record.spec.dataset.label].append(record)
-    ordering = by or scale("psnr")
-    return [g for key in sorted(problems, key=str) for g in _groups(problems[key], ordering)]
+    return [g for key in sorted(problems, key=str) for g in _groups(problems[key], by)]
 
 
-def _groups(records: Sequence[Record], by: Scale) -> list[Group]:
+def _groups(records: Sequence[Record], by: str) -> list[Group]:
     """Groups of one operator and dataset; more than one where measurements, protocol or metrics differ."""
     sound, failed = ([r for r in records if (r.status == "ok") is ok] for ok in (True, False))
     operator, dataset = records[0].spec.operator_label, records[0].spec.dataset.label
@@ -189,7 +196,7 @@ def _groups(records: Sequence[Record], by: Scale) -> list[Group]:
     ordered = sorted(batches.values(), key=len, reverse=True)
     notes = _notes([batch[0] for batch in ordered])
     made = [
-        Group(operator, dataset, note, tuple(_ordered(_methods(batch), by)))
+        Group(operator, dataset, note, tuple(_ordered(_methods(batch), scale(by, batch[0]))))
         for batch, note in zip(ordered, notes, strict=True)
     ]
     made = made or [Group(operator, dataset, "", ())]

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.errors import UsageError
 from bench.leaderboard.groups import Group, Method
-from bench.leaderboard.scales import Scale, scale
+from bench.leaderboard.scales import Scale
 from bench.leaderboard.statistics import ALPHA, Array, Design, Summary, differences, holm
 from bench.leaderboard.verdicts import Verdict, Verdicts, judge
 
@@ -146,7 +146,7 @@ def rank(group: Group, by: str = "psnr", against: str | None = None) -> Ranking:
     Raises:
         UsageError: a method of the group has no such metric.
     """
-    metric = scale(by)
+    metric = group.scale(by)
     if group.entries and metric.name not in group.metrics:
         raise UsageError(f"{group.title} is not scored by {metric.name!r}; by {', '.join(group.metrics)}")
     entries = group.entries

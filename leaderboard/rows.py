@@ -12,7 +12,7 @@ from bench.text import count, number, seconds, share
 
 def header(ranking: Ranking) -> list[str]:
     """Heads of the columns of :func:`cells`."""
-    others = [scale(name).title for name in _others(ranking)]
+    others = [ranking.group.scale(name).title for name in _others(ranking)]
     unit = f" ({ranking.metric.unit})" if ranking.metric.unit else ""
     own = [place_title(ranking), "model", ranking.metric.title + unit, "± 95 %"]
     return [
@@ -45,7 +45,7 @@ def _cells(ranking: Ranking, entry: Method, standing: Standing, escape: Callable
         escape(entry.label),
         number(standing.mean, ranking.metric.digits),
         number(standing.half_width, ranking.metric.digits),
-        *(number(entry.mean(name), scale(name).digits) for name in _others(ranking)),
+        *(number(entry.mean(name), entry.scale(name).digits) for name in _others(ranking)),
         share(standing.share),
         count(entry.trainings) if entry.trainings else "-",
         count(budget.epochs) if budget.epochs else "-",

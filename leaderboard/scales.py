@@ -1,9 +1,12 @@
 """What a column of scores is like: its unit, which way is better, and what is too small to matter.
 
-A table is read without importing what computes its metrics; a test holds these facts to the metrics' own.
+A table is read without importing what computes its metrics; of those that are not the harness's own, the
+record says unit and direction. A test holds these facts to the metrics' own.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from bench.runs.record import Record
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,19 @@ _KNOWN = {
 }
 
 
-def scale(name: str) -> Scale:
-    """The scale of a metric; where it is somebody's own, higher is better, or lower with ``-name``."""
+def scale(name: str, record: Record | None = None) -> Scale:
+    """The scale of a metric.
+
+    Args:
+        name: of its column; of a metric that neither the harness nor the record knows, ``-name`` says that
+            lower is better.
+        record: a run that was scored by it.
+    """
     plain = name.removeprefix("-")
-    return _KNOWN.get(plain, Scale(plain, higher_is_better=plain == name))
+    if plain in _KNOWN:
+        return _KNOWN[plain]
+    facts = record.metrics.get(plain) if record else None
+    if facts is None:
+        return Scale(plain, higher_is_better=plain == name)
+    shown = Scale(plain, facts.unit, facts.higher_is_better)
+    return replace(shown, digits=2, negligible=0.1) if facts.unit == "dB" else shown

@@ -136,7 +136,7 @@ def board(results: str | Path = "results", rank_by: str = "psnr", against: str |
 
 def assemble(loaded: Loaded, rank_by: str = "psnr", against: str | None = None) -> Board:
     """The board of records that are already read; see :func:`board`."""
-    groups = group(loaded.records, scale(rank_by))
+    groups = group(loaded.records, rank_by)
     known = {name for g in groups for name in g.metrics}
     if known and scale(rank_by).name not in known:
         raise UsageError(f"no run is scored by {rank_by!r}; there are {', '.join(sorted(known))}")

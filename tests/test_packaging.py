@@ -1,5 +1,6 @@
 """What is installed: the wheel's contents, and plug-ins from packages of other people."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -27,6 +28,8 @@ PLUGIN = {
         acme_network = "acme_plugin.model:acme_network"
         [project.entry-points."bench.datasets"]
         acme_stripes = "acme_plugin.dataset"
+        [project.entry-points."bench.metrics"]
+        acme_bias = "acme_plugin.metric:Bias"
         [tool.setuptools]
         packages = ["acme_plugin"]
     """,
@@ -48,6 +51,16 @@ PLUGIN = {
         def acme_network(in_channels, out_channels):
             """One convolution."""
             return nn.Conv2d(in_channels, out_channels, 3, padding=1)
+    ''',
+    "acme_plugin/metric.py": '''
+        from bench import Metric
+
+        class Bias(Metric):
+            """Difference of the mean values."""
+            unit = "grey levels"
+            higher_is_better = False
+            def __call__(self, image, truth, *, y, operator, noise, data_range):
+                return 255 * (image - truth).flatten(1).mean(1).abs()
     ''',
     "acme_plugin/dataset.py": '''
         import torch
@@ -114,7 +127,7 @@ def test_the_installed_wheel_lists_its_rooms(wheel, tmp_path):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """A folder with an installed package that plugs in an operator, a model and a dataset."""
+    """A folder with an installed package that plugs in an operator, a model, a dataset and a metric."""
     folder = tmp_path_factory.mktemp("acme")
     for name, text in PLUGIN.items():
         lines = [line.removeprefix("        ") for line in text.splitlines()]
@@ -131,17 +144,20 @@ def test_plugins_are_listed(site, tmp_path):
         ("acme_negative", "Photographic negative"),
         ("acme_network", "One convolution."),
         ("acme_stripes", "Vertical stripes."),
+        ("acme_bias", "Difference of the mean values."),
     ):
         assert any(name in line and summary in line for line in told.splitlines()), told
 
 
 def test_plugins_run_by_name(site, tmp_path):
-    """Operator, model and dataset of another package, in one run from the command line."""
+    """Operator, model, dataset and metric of another package, in one run from the command line."""
     told = python(
         "-m", "bench.cli", "run", "--operator", "acme_negative:strength=0.5+noise:sigma=0.01", "--model",
-        "acme_network", "--dataset", "acme_stripes", "--epochs", "1", "--device", "cpu",
+        "acme_network", "--dataset", "acme_stripes", "--metric", "acme_bias", "--epochs", "1",
+        "--device", "cpu",
         path=site, cwd=tmp_path,
     )  # fmt: skip
     assert "acme_network" in told
     records = [file.read_text() for file in tmp_path.glob("results/runs/*/record.json")]
     assert any('"acme_network"' in record and '"status": "ok"' in record for record in records)
+    assert all(json.loads(record)["metrics"]["acme_bias"]["unit"] == "grey levels" for record in records)

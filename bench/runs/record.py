@@ -146,6 +146,19 @@ class Data:
 
 
 @dataclass(frozen=True, config=UNKNOWN_REFUSED)
+class MetricFacts:
+    """How the values of a metric are read, as its class said when they were computed.
+
+    Attributes:
+        unit: of the values; those in ``dB`` are averaged as :func:`bench.metrics.mean_score` says.
+        higher_is_better: which of two values is the better one.
+    """
+
+    unit: Annotated[str, StringConstraints(max_length=40)] = ""
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True, config=UNKNOWN_REFUSED)
 class Provenance:
     """Where numbers come from: see :func:`bench.runs.provenance.collect`.
 
@@ -183,6 +196,7 @@ class Record:
         error: why it failed; None if it did not.
         role: what the run is for in its operator's table.
         scores: metric to mean over the scoring units; ``psnr`` in dB.
+        metrics: unit and direction of each of them.
         exact: scoring units that were reconstructed exactly.
         failed: scoring units with a pixel that is not finite.
         timings: ``train_seconds``, ``train_images_per_second``, ``images_per_second``,
@@ -208,6 +222,7 @@ class Record:
     error: Failure | None = None
     role: Role = "model"
     scores: dict[Text, Score] = field(default_factory=dict)
+    metrics: dict[Text, MetricFacts] = field(default_factory=dict)
     exact: Count = 0
     failed: Count = 0
     timings: dict[Text, Timing] = field(default_factory=dict)
@@ -246,6 +261,7 @@ class Record:
         """The text of ``record.json``."""
         content = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "folder"}
         content["spec"] = self.spec.to_json()
+        content["metrics"] = {name: asdict(facts) for name, facts in self.metrics.items()}
         parts = {k: asdict(v) if isinstance(v, _PARTS) else v for k, v in content.items()}
         return json.dumps(strict(parts), indent=2, allow_nan=False) + "\n"
 

@@ -37,9 +37,19 @@ from bench.runs.assembly import (
 from bench.runs.evaluation import evaluate, save_samples
 from bench.runs.failure import failure
 from bench.runs.leakage import repeated_ivs
-from bench.runs.record import SIMULATED, Budget, Data, Failure, Provenance, Record, Role, runs_folder
+from bench.runs.record import (
+    SIMULATED,
+    Budget,
+    Data,
+    Failure,
+    MetricFacts,
+    Provenance,
+    Record,
+    Role,
+    runs_folder,
+)
 from bench.runs.request import specify
-from bench.runs.scoring import build
+from bench.runs.scoring import build, tried
 from bench.runs.writing import run_lease, tidy, writing
 from bench.seeding import stream
 from bench.spec import RunSpec
@@ -170,11 +180,23 @@ class Run:
         self.metrics  # noqa: B018 - what cannot be had is said before training
         try:
             self._built()  # which checks that it fits the operator
+            self._try_metrics()
         except UsageError:
             raise
         except (Exception, SystemExit):
             return False
         return True
+
+    def _try_metrics(self) -> None:
+        """Compute what is asked for of one training image: faults show before training.
+
+        Raises:
+            UsageError: a metric fails on it.
+        """
+        if self.spec.metrics:
+            batch = next(self.problem.training(self.spec.seed).training_batches(1, shuffle=False))
+            own = {part: self.metrics[part.label] for part in self.spec.metrics}
+            tried(own, self.spec.protocol, batch, self.problem.value_range)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -321,10 +343,11 @@ class Run:
 
     def _complete(self, fitted: "Fitted", scored: "Scored", origin: Provenance) -> Record:
         """The record of a run that came to its end."""
-        values = scored.scores.drop(columns="group")
+        values, used = scored.scores.drop(columns="group"), self.metrics
         record = self.draft(
             origin,
-            scores={name: mean_score(values[name], self.metrics[name].unit) for name in values},
+            scores={name: mean_score(values[name], used[name].unit) for name in values},
+            metrics={name: MetricFacts(used[name].unit, used[name].higher_is_better) for name in values},
             exact=int((values["psnr"] == math.inf).sum()),
             failed=int((values["psnr"] == -math.inf).sum()),
             timings=scored.timings,

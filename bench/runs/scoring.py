@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from bench.errors import BenchError, UsageError
 from bench.metrics import Metric
 from bench.operators import Operator
 from bench.operators.shared.chain import last_noise
+from bench.plugins import guard
 from bench.problem import Batch
 from bench.protocols import Protocol, find
 from bench.protocols.prepare import prepare
@@ -42,6 +44,28 @@ def build(components: Sequence[Component], protocol: str) -> dict[str, Metric]:
         )
         for component in wanted
     }
+
+
+@torch.no_grad()
+def tried(
+    metrics: Mapping[Component, Metric], protocol: str, batch: Batch, value_range: tuple[float, float]
+) -> None:
+    """Compute metrics of a batch whose images come back a little too dark.
+
+    Raises:
+        UsageError: a metric raises something, or returns something else than one number per image.
+    """
+
+    def score(scoring: Scoring) -> None:
+        try:
+            scoring.images(0.9 * batch.x, batch, [""] * len(batch.x))
+        except BenchError as error:
+            raise UsageError(str(error)) from error
+
+    for component, metric in metrics.items():
+        scoring = Scoring(find(protocol), {component.label: metric}, value_range)
+        origin = registry.metrics.find(component.name).origin
+        guard(origin, partial(score, scoring), "on a training image")
 
 
 @dataclass(frozen=True)

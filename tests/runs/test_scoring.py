@@ -6,14 +6,17 @@ import torch
 
 import bench
 from bench.errors import BenchError, UsageError
+from bench.leaderboard.table import board
 from bench.operators.denoising import Denoising
 from bench.problem import Batch
 from bench.protocols import find
+from bench.runs.record import Record
 from bench.runs.scoring import Scoring, build
 from bench.spec import Component
 
 MASKED = '''"""PSNR inside the middle."""
 import torch
+from bench.leaderboard.table import board
 from bench.metrics import Metric
 from bench.metrics.psnr import psnr
 class Masked(Metric):
@@ -69,6 +72,70 @@ def test_a_metric_that_returns_something_else(tmp_path, value, what):
     """It is named, with what it returned."""
     with pytest.raises(BenchError, match=f"masked_psnr.*{what}"):
         _rows([_own(tmp_path, value)], torch.rand(2, 1, 16, 16), torch.rand(2, 1, 16, 16))
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        ("image.no_such_thing()", r"masked_psnr.py, line \d+: raised AttributeError on a training image"),
+        ("psnr(image, truth).mean()", r"must return \(1,\) real numbers"),
+    ],
+)
+def test_a_metric_that_fails_is_told_before_training(tmp_path, value, what):
+    """Hours of training must not end in a line that a look at one image would have shown."""
+    with pytest.raises(UsageError, match=what):
+        bench.run(
+            "denoising",
+            "unet:width=4",
+            "photos:size=16,train=20,test=6",
+            metrics=[_own(tmp_path, value)],
+            results=tmp_path / "results",
+            device="cpu",
+        )
+    assert not list((tmp_path / "results").glob("runs/*"))
+
+
+def test_unit_and_direction_are_the_metrics_own(tmp_path):
+    """A mean in dB counts an exact image as 100, and a table knows which way is better, without the file."""
+    own = _own(tmp_path, "psnr(image[..., m, m], truth[..., m, m], data_range)")
+    low = tmp_path / "gap.py"
+    low.write_text(
+        '"""Largest error."""\nfrom bench.metrics import Metric\n'
+        "class Gap(Metric):\n"
+        '    """Largest error."""\n'
+        "    higher_is_better = False\n"
+        "    def __call__(self, image, truth, *, y, operator, noise, data_range):\n"
+        "        return (image - truth).flatten(1).abs().amax(1)\n"
+    )
+    data = tmp_path / "half_black.py"
+    data.write_text(
+        '"""Images, half of them black."""\nimport torch\nfrom bench.datasets import Dataset, Splits\n'
+        "class HalfBlack(Dataset):\n"
+        '    """Images, half of them black."""\n'
+        "    def load(self):\n"
+        "        images = torch.rand(20, 1, 16, 16, generator=torch.Generator().manual_seed(0))\n"
+        "        images[::2] = 0\n"
+        "        return Splits(images[6:], images[:6])\n"
+    )
+    results = tmp_path / "results"
+    for model in ("inverse", "mean"):
+        operator = "super_resolution:scale=2"
+        record = bench.run(operator, model, str(data), metrics=[own, str(low)], results=results, device="cpu")
+    assert record.status == "ok", record.error
+    assert {k: (m.unit, m.higher_is_better) for k, m in record.metrics.items()} == {
+        "psnr": ("dB", True),
+        "ssim": ("", True),
+        "masked_psnr": ("dB", True),
+        "gap": ("", False),
+    }
+    again = Record.read(record.folder)
+    assert again.metrics == record.metrics
+    low.unlink()
+    table = board(results, rank_by="gap").frame
+    assert table["gap"].is_monotonic_increasing
+    inverse = table[table["method"] == "inverse"].iloc[0]
+    assert inverse["exact"] == 3
+    assert 50 < inverse["masked_psnr"] < 100
 
 
 def test_a_failed_image_is_the_worst_in_every_metric():
