@@ -9,16 +9,19 @@ Base classes for plug-ins: :class:`bench.Operator`, :class:`bench.Model`,
 :class:`bench.NetworkModel`, :class:`bench.Dataset`, :class:`bench.Metric`.
 """
 
+# Nothing but what Python itself has imported by then: ``python -m bench`` comes by here while the
+# current folder is still the first place where modules are looked for.
 import importlib
-import importlib.metadata
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import os
 
 # In a checkout operators, models and leaderboard lie beside this folder; installed, inside it.
-if not (Path(__file__).parent / "operators").is_dir():
-    __path__.append(str(Path(__file__).parent.parent))
+if not os.path.isdir(os.path.join(os.path.dirname(__file__), "operators")):
+    __path__.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from bench.datasets import Dataset as Dataset
     from bench.datasets import Split as Split
     from bench.datasets import Splits as Splits
@@ -53,7 +56,7 @@ _MODULES = ("leaderboard", "testing")
 __all__ = [*_HOMES, *_MODULES]  # noqa: PLE0604 - every name is a text
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """Public names are imported on first use, so that the command line starts without torch."""
     if name in _MODULES:
         return importlib.import_module(f"bench.{name}")
@@ -70,7 +73,9 @@ def __dir__() -> list[str]:
 
 def _version() -> str:
     """The installed version; in a checkout that is not installed there is none."""
+    from importlib import metadata
+
     try:
-        return importlib.metadata.version("invbench")
-    except importlib.metadata.PackageNotFoundError:
+        return metadata.version("invbench")
+    except metadata.PackageNotFoundError:
         return "0+unknown"

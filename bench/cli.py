@@ -1,5 +1,6 @@
 """The command line: parse, call, print."""
 
+import io
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from rich.markup import escape
 from bench.console.options import recipe_options
 from bench.errors import BenchError, UsageError, reason
 from bench.plugins import plugin_line
+from bench.text import printable
 
 app = typer.Typer(
     name="bench",
@@ -34,6 +36,10 @@ RankBy = Annotated[str, typer.Option(help="Metric; -name for one of your own tha
 
 def main() -> None:
     """Entry point of the command: errors become one message and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that knows no such character, or text that is none, ends no command.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except BenchError as error:
@@ -49,7 +55,8 @@ def main() -> None:
 def _fail(message: str, code: int) -> None:
     from bench.console.screen import errors
 
-    errors.print(f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    shown = escape(printable(message, lines=True))
+    errors.print(f"[bold red]error:[/] {shown}", highlight=False, soft_wrap=True)
     sys.exit(code)
 
 
@@ -141,7 +148,7 @@ def run(
         )
     from bench.runs.request import check_names
 
-    check_names(operator or [], model, dataset or "photos", metric or [], preset or "quick")
+    check_names(operator or [], model, dataset or "photos", metric or [], preset or "quick", protocol)
     from bench.console.runs import run_pairs
 
     given = {k: v for k, v in asked.items() if v is not None} | {"seeds": trainings or [0]}
@@ -379,7 +386,3 @@ def verify(
     print(outcome.text())
     if not outcome.verified:
         raise typer.Exit(1)
-
-
-if __name__ == "__main__":
-    main()

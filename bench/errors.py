@@ -53,7 +53,7 @@ def in_memory(needed: float, /, **values: float) -> None:
         given = ", ".join(f"{name}={value}" for name, value in values.items())
         raise ValueError(
             f"{given} would take {needed / 1e9:,.1f} GB of memory; this machine has {whole / 1e9:,.1f} GB, "
-            "half of which may be images: choose fewer or smaller ones"
+            "half of which may be taken: choose fewer or smaller ones"
         )
 
 

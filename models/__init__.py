@@ -24,6 +24,9 @@ class Model(ABC):
 
     #: Whether the training recipe (epochs, learning rate, ...) has an effect.
     trained: ClassVar[bool] = False
+    #: Whether the training seed changes anything: training noise, batch order, draws of its own. What says
+    #: False is run once, however many seeds were asked for.
+    seeded: ClassVar[bool] = True
     #: ``floor``, ``ceiling`` or ``model``: what it is for in an operator's table.
     role: ClassVar[str] = "model"
     #: What the operator must define: any of ``"inverse"``, ``"adjoint"``, ``"posterior_mean"``.

@@ -16,6 +16,7 @@ class Inverse(Model):
     inverts exactly it is the ceiling of the operator's table, elsewhere a method among others.
     """
 
+    seeded = False
     needs = ("inverse",)
 
     def role_in(self, operator: Operator) -> str:

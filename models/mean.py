@@ -18,6 +18,7 @@ class Mean(Model):
     """
 
     role = "floor"
+    seeded = False
     image: Tensor
 
     def fit(self, problem: TrainingProblem) -> History:

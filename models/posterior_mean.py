@@ -19,6 +19,7 @@ class PosteriorMean(Model):
     ranks among the methods and is no ceiling.
     """
 
+    seeded = False
     needs = ("posterior_mean",)
     prior: Tensor
 

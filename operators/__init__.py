@@ -219,14 +219,18 @@ class Operator(ABC):
 
     @property
     def measurement_shape(self) -> tuple[int, ...]:
-        """Shape of one measurement, found by measuring a black image.
+        """Shape of one measurement, found by measuring two black images.
 
         Raises:
-            BenchError: ``forward`` raised something, or did not return a tensor.
+            BenchError: ``forward`` raised something, or did not return one measurement per image.
         """
         if self._measurement_shape is None:
-            black = torch.zeros(1, *self.image_shape, dtype=self.image_dtype)
+            # Two: an operator that loses all but the first image of a batch is right about one.
+            black = torch.zeros(2, *self.image_shape, dtype=self.image_dtype)
             y = self._tensor(black, torch.Generator().manual_seed(0))
+            if y.shape[:1] != (2,):
+                name = f"{type(self).__name__}.forward"
+                raise BenchError(f"{name} must return one measurement per image, not {tuple(y.shape)} of two")
             self._measurement_shape = tuple(y.shape[1:])
         return self._measurement_shape
 

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from bench.errors import without_effect
+from bench.errors import in_memory, without_effect
 from bench.operators import Operator
 from bench.operators._checks import positive
 from bench.seeding import stream
@@ -63,6 +63,8 @@ class Deblurring(Operator):
         size = kernel_size or min(61, (min(self.image_shape[-2:]) - 1) // 2 * 2 + 1)
         if size % 2 == 0:
             raise ValueError(f"kernel_size must be odd, not {size}")
+        # The kernel, its copy, and indices of the same size where it is laid around the origin.
+        in_memory(32.0 * size**2, kernel_size=size)
         self.balance = balance
         self.kernel = _gaussian(size, sigma) if kernel == "gaussian" else _motion(size, intensity, seed)
 

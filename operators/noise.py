@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from bench.errors import UsageError
+from bench.errors import UsageError, at_least
 from bench.operators import Operator
 from bench.operators._checks import positive
 
@@ -52,8 +52,7 @@ class Noise(Operator):
         previous: Operator | None = None,
     ):
         super().__init__(image_shape)
-        if sigma is not None and not sigma >= 0:
-            raise ValueError(f"sigma must be at least 0, not {sigma}")
+        at_least(0, **({} if sigma is None else {"sigma": sigma}))
         positive(photons=photons)
         if not 0 <= salt_pepper <= 1:
             raise ValueError(f"salt_pepper must be between 0 and 1, not {salt_pepper}")

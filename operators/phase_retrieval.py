@@ -1,8 +1,11 @@
 """Phase retrieval."""
 
+import math
+
 import torch
 from torch import Tensor
 
+from bench.errors import in_memory
 from bench.operators import Operator
 
 
@@ -30,6 +33,8 @@ class PhaseRetrieval(Operator):
         super().__init__(image_shape)
         if oversample < 2:
             raise ValueError(f"oversample must be at least 2, not {oversample}")
+        # A padded image, its complex spectrum, and the magnitudes.
+        in_memory(16.0 * oversample**2 * math.prod(self.image_shape), oversample=oversample)
         self.oversample = oversample
 
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:

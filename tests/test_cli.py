@@ -17,8 +17,8 @@ import torch
 from PIL import Image
 
 from bench import cli, registry
+from bench.leaderboard.loading import load
 from bench.recipe import Recipe
-from bench.runs.record import read_all
 from bench.spec import RunSpec
 
 IDENTITY = """
@@ -81,8 +81,9 @@ def test_the_first_five_minutes(bench, tmp_path, tiny):
     rows = {name: row for row in told.splitlines() for name in ("unet", "mean", "inverse") if name in row}
     assert rows.keys() == {"unet", "mean", "inverse"}
     assert re.search(r"\+?(inf|∞)", rows["inverse"])
-    records, problems = read_all(tmp_path / "results")
-    assert (len(records), problems) == (3, [])
+    loaded = load(tmp_path / "results")
+    records, problems = loaded.records, loaded.skipped
+    assert (len(records), problems) == (3, ())
     assert all(str(record.folder.relative_to(tmp_path)) in told for record in records)
 
     code, told = bench("list")
@@ -132,10 +133,12 @@ def test_the_recipe_has_an_option_for_each_of_its_values(bench):
 
 def test_several_trainings_in_short(bench, tmp_path, tiny):
     """``--seeds 2`` is ``--seed 0 --seed 1``; both at once is refused; the problem has a seed of its own."""
-    line = f"run -o permutation -m mean --no-baselines -d {tiny} --device cpu"
+    line = f"run -o permutation -m mean -m unet:width=4 --epochs 1 --no-baselines -d {tiny} --device cpu"
     assert bench(f"{line} --seeds 2 --problem-seed 5")[0] == 0
-    found = {(r.spec.seed, r.spec.problem_seed) for r in read_all(tmp_path / "results")[0]}
-    assert found == {(0, 5), (1, 5)}
+    specs = [record.spec for record in load(tmp_path / "results").records]
+    # What is not trained has nothing that a training seed would change.
+    found = {(spec.model.name, spec.seed, spec.problem_seed) for spec in specs}
+    assert found == {("unet", 0, 5), ("unet", 1, 5), ("mean", 0, 5)}
     code, told = bench(f"{line} --seeds 2 --seed 1")
     assert code == 2
     assert "not both" in told
@@ -166,7 +169,7 @@ def test_a_record_tells_the_command_that_makes_it(bench, tmp_path, tiny):
         "--seed 3 --augment --device cpu"
     )
     assert code == 0, told
-    for record in read_all(tmp_path / "results")[0]:
+    for record in load(tmp_path / "results").records:
         command = record.spec.command().removeprefix("bench ")
         code, told = bench(f"{command} --no-baselines")
         assert code == 0
@@ -177,17 +180,17 @@ def test_a_record_tells_the_command_that_makes_it(bench, tmp_path, tiny):
 def test_operators_models_and_seeds_are_crossed(bench, tmp_path, tiny):
     """Every operator with every model and seed, and each operator's floor and ceiling; none twice."""
     code, told = bench(
-        f"run -o denoising -o permutation -m mean -m inverse -m mean -d {tiny} --seed 0 --seed 1 --device cpu"
+        f"run -o denoising -o permutation -m pixel_ridge -m inverse -m pixel_ridge -d {tiny} "
+        "--seed 0 --seed 1 --device cpu"
     )
     assert code == 0, told
     found = [
-        (r.spec.operator_label, r.spec.model.label, r.spec.seed) for r in read_all(tmp_path / "results")[0]
+        (r.spec.operator_label, r.spec.model.label, r.spec.seed) for r in load(tmp_path / "results").records
     ]
     assert sorted(found) == [
         (operator_, model, seed)
         for operator_ in ("denoising", "permutation")
-        for model in ("inverse", "mean")
-        for seed in (0, 1)
+        for model, seed in (("inverse", 0), ("mean", 0), ("pixel_ridge", 0), ("pixel_ridge", 1))
     ]
 
 
@@ -196,7 +199,7 @@ def test_several_at_a_time(bench, tmp_path, tiny):
     line = f"run -o xor_ctr+noise:sigma=0.1 -m inverse -d {tiny} --device cpu"
     assert bench(f"{line} --results one")[0] == 0
     assert bench(f"{line} --results two --jobs 2")[0] == 0
-    scores = [{r.fingerprint: r.scores for r in read_all(tmp_path / name)[0]} for name in ("one", "two")]
+    scores = [{r.fingerprint: r.scores for r in load(tmp_path / name).records} for name in ("one", "two")]
     assert len(scores[0]) == 3  # inverse, mean, posterior mean
     assert scores[0] == scores[1]
 
@@ -224,8 +227,9 @@ def test_one_failure_does_not_stop_the_others(bench, tmp_path, tiny):
     assert "4 of 6 runs failed" in told
     for said in ("'oops'", "NotANumber.forward .*not finite", "Short.forward", "InPlace.forward .*input"):
         assert re.search(said, told), told
-    records, problems = read_all(tmp_path / "results")
-    assert problems == []
+    loaded = load(tmp_path / "results")
+    records, problems = loaded.records, loaded.skipped
+    assert not problems
     assert {r.spec.operator_label: r.status for r in records} == {
         "fails": "failed", "nan": "failed", "shape": "failed", "inplace": "failed", "denoising": "ok",
     }  # fmt: skip
@@ -365,9 +369,13 @@ def test_a_run_that_is_stopped(bench, tmp_path, tiny, number, code):
     _, told = running.communicate(timeout=60)
     assert running.returncode == code
     assert "Traceback" not in told
-    assert contents(tmp_path / "results" / "runs") == before
-    records, problems = read_all(tmp_path / "results")
-    assert ([record.status for record in records], problems) == (["ok", "ok"], [])
+    after = contents(tmp_path / "results" / "runs")
+    # Whoever is killed cannot give its lease back; the next run sees that it is dead.
+    assert {name: sha for name, sha in after.items() if not name.endswith(".lease")} == before
+    assert number == signal.SIGKILL or after == before
+    loaded = load(tmp_path / "results")
+    records, problems = loaded.records, loaded.skipped
+    assert ([record.status for record in records], problems) == (["ok", "ok"], ())
 
 
 def test_no_room_for_results(bench, tmp_path, tiny):
@@ -439,4 +447,4 @@ def test_records_hold_the_spec_as_strict_json(bench, tmp_path, tiny):
     (file,) = tmp_path.glob("results/runs/*/record.json")
     record = json.loads(file.read_text(), parse_constant=refuse)
     assert record["scores"]["psnr"] == "Infinity"
-    assert isinstance(read_all(tmp_path / "results")[0][0].spec, RunSpec)
+    assert isinstance(load(tmp_path / "results").records[0].spec, RunSpec)

@@ -139,7 +139,7 @@ def site(tmp_path_factory):
 
 def test_plugins_are_listed(site, tmp_path):
     """``bench list`` shows them beside those that ship, with the first line of their docstrings."""
-    told = python("-m", "bench.cli", "list", path=site, cwd=tmp_path)
+    told = python("-m", "bench", "list", path=site, cwd=tmp_path)
     for name, summary in (
         ("acme_negative", "Photographic negative"),
         ("acme_network", "One convolution."),
@@ -152,7 +152,7 @@ def test_plugins_are_listed(site, tmp_path):
 def test_plugins_run_by_name(site, tmp_path):
     """Operator, model, dataset and metric of another package, in one run from the command line."""
     told = python(
-        "-m", "bench.cli", "run", "--operator", "acme_negative:strength=0.5+noise:sigma=0.01", "--model",
+        "-m", "bench", "run", "--operator", "acme_negative:strength=0.5+noise:sigma=0.01", "--model",
         "acme_network", "--dataset", "acme_stripes", "--metric", "acme_bias", "--epochs", "1",
         "--device", "cpu",
         path=site, cwd=tmp_path,

@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from bench import registry
-from bench.console.tables import entries_table
+from bench import protocols, registry
+from bench.console.tables import entries_table, protocols_table
 from bench.errors import UsageError
 from bench.outline import Outline, described
 from bench.parameters import settable
@@ -30,17 +30,23 @@ def listing(what: str) -> Iterator[RenderableType]:
     Raises:
         UsageError: it is neither a kind nor the name of anything.
     """
-    if what in (*ROOMS, "all"):
+    if what in (*ROOMS, "protocols", "all"):
         for title, room in ROOMS.items():
             if what in (title, "all"):
                 yield entries_table(title, [*room.entries().values(), *room.families().values()])
                 yield ""
+        if what in ("protocols", "all"):
+            yield protocols_table({name: protocols.find(name) for name in protocols.names()})
+            yield ""
+        return
+    if what in protocols.names():
+        yield from _protocol(what)
         return
     homes = [room for room in ROOMS.values() if _holds(room, what)]
     if not homes and is_path(what):
         homes = [room for room in ROOMS.values() if _loads(room, what)]
     if not homes:
-        raise UsageError(f"{unknown(what, *ROOMS.values())} The kinds: {', '.join(ROOMS)}.")
+        raise UsageError(f"{unknown(what, *ROOMS.values())} The kinds: {', '.join(ROOMS)}, protocols.")
     for room in homes:
         if what in room.families():
             yield f"{room.kind}s of {what}:\n" + "\n".join(room.members(what))
@@ -61,6 +67,16 @@ def _loads(room: Registry, what: str) -> bool:
     except UsageError:
         return False
     return True
+
+
+def _protocol(name: str) -> Iterator[RenderableType]:
+    """What a protocol is, and the settings in which it differs from the plain one."""
+    protocol = protocols.find(name)
+    yield Text.assemble(("protocol ", "bold"), (name, "bold cyan"), f"\n{protocol.description}")
+    if protocol.source:
+        yield Text(f"Source: {protocol.source}")
+    said = protocol.model_dump(exclude_defaults=True, exclude={"description", "source"})
+    yield Text("\n".join(f"{key} = {value}" for key, value in said.items()) or "It changes no setting.")
 
 
 def component(room: Registry, name: str) -> Iterator[RenderableType]:

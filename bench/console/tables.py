@@ -1,6 +1,6 @@
 """Tables on the terminal: results of runs, names, checks and certificates."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from bench.text import count, number, seconds
 
 if TYPE_CHECKING:
     from bench.describe.certificate import Certificate
+    from bench.protocols import Protocol
     from bench.runs.record import Record
     from bench.testing import Check
 
@@ -54,6 +55,16 @@ def entries_table(title: str, entries: Iterable[Entry]) -> Table:
     for entry in entries:
         origin = f" [dim]{escape(entry.origin)}[/]" if entry.entry_point else ""
         table.add_row(escape(entry.name), escape(entry.summary) + origin)
+    return table
+
+
+def protocols_table(found: Mapping[str, "Protocol"]) -> Table:
+    """Ways of scoring by name, with one line each."""
+    table = _table("protocols")
+    table.add_column("name", no_wrap=True)
+    table.add_column("what it is")
+    for name, protocol in found.items():
+        table.add_row(escape(name), escape(protocol.description))
     return table
 
 

@@ -336,17 +336,6 @@ def runs_folder(results: Path) -> Path:
     return results / "runs"
 
 
-def read_all(results: Path) -> tuple[list[Record], list[str]]:
-    """All records of a results folder, and one message for each folder that holds none."""
-    records, problems = [], []
-    for folder in sorted(p for p in runs_folder(results).glob("[!.]*") if p.is_dir()):
-        try:
-            records.append(Record.read(folder))
-        except BenchError as error:
-            problems.append(str(error))
-    return records, problems
-
-
 def strict(value: Any) -> Any:
     """``value`` for strict JSON: infinite numbers and NaN as text, tuples as lists."""
     if isinstance(value, dict):

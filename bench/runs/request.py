@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench import registry
+from bench import protocols, registry
 from bench.errors import UsageError
 from bench.recipe import PRESETS, Preset, Recipe, override
-from bench.spec import Component, RunSpec, parse_chain
+from bench.spec import Component, RunSpec, check_seed, parse_chain
 
 
 def check_names(
@@ -16,6 +16,7 @@ def check_names(
     dataset: str,
     metrics: Sequence[str] = (),
     preset: str = "quick",
+    protocol: str = "",
 ) -> None:
     """Refuse what is mistyped before anything is imported that takes seconds.
 
@@ -23,6 +24,8 @@ def check_names(
         UsageError: an unknown name or parameter.
     """
     find_preset(preset)
+    if protocol:
+        protocols.find(protocol)
     parts = [(part, registry.operators) for operator in operators for part in parse_chain(operator)]
     parts += [(Component.parse(model), registry.models) for model in models]
     parts += [(Component.parse(dataset), registry.datasets)]
@@ -48,11 +51,16 @@ def specify(
 
     Without an operator, ``""``, the dataset brings its own; so it does without a protocol.
     Recipe values come from the preset, then (``quick`` only) from the model itself, then from ``changes``.
+    A model that no training seed changes (``seeded = False``) has 0 in its spec, whatever was asked for.
 
     Raises:
-        UsageError: an unknown name, preset, parameter or device, or a value of the wrong type.
+        UsageError: an unknown name, preset, parameter, protocol or device, a seed out of range, or a value
+            of the wrong type.
     """
+    check_seed("seed", seed)
     given = find_preset(preset)
+    if protocol:
+        protocols.find(protocol)
     component = Component.parse(model).checked(registry.models, given.parameters)
     images = specified_dataset(dataset, preset)
     source = registry.datasets.load(images.name)
@@ -66,7 +74,7 @@ def specify(
         ),
         model=component,
         dataset=images,
-        seed=seed,
+        seed=seed if getattr(registry.models.load(component.name), "seeded", True) else 0,
         problem_seed=problem_seed,
         protocol=protocol or source.protocol,
         metrics=tuple(Component.parse(metric).checked(registry.metrics) for metric in metrics),

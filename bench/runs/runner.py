@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
@@ -122,6 +122,9 @@ class Run:
     """
 
     spec: RunSpec
+    _standing: tuple[tuple[int, int] | None] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
 
     @property
     def images(self) -> Splits:
@@ -243,16 +246,41 @@ class Run:
         while True:
             try:
                 with lease.held(run_lease(results, self.fingerprint)):
-                    # Whoever held the lease may have made the record meanwhile.
-                    if not force and (record := self.recorded(results)):
-                        return record
+                    # Whoever held the lease may have made the record meanwhile, or failed.
+                    done = None if force else self.recorded(results) or self.failed_elsewhere(results)
+                    if done:
+                        return done
                     tidy(results)
                     return self._perform(results, force, report)
             except lease.BusyError as busy:
+                self.found_busy(results)
                 if not wait:
                     raise
                 report(Progress(stage=str(busy)))
                 time.sleep(lease.LOOK)
+
+    def found_busy(self, results: Path) -> None:
+        """Remember what stands in the record's place while somebody else works on the run."""
+        if self._standing is None:
+            self._standing = (self._stamp(results),)
+
+    def failed_elsewhere(self, results: Path) -> Record | None:
+        """The record of a failure that somebody else has left since :meth:`found_busy`: not repeated."""
+        if self._standing in (None, (self._stamp(results),)):
+            return None
+        try:
+            record = Record.read(runs_folder(results) / self.fingerprint)
+        except BenchError:
+            return None
+        return record if record.status == "failed" else None
+
+    def _stamp(self, results: Path) -> tuple[int, int] | None:
+        """What tells one writing of the record from another."""
+        try:
+            stat = (runs_folder(results) / self.fingerprint / "record.json").stat()
+        except OSError:
+            return None
+        return stat.st_ino, stat.st_mtime_ns
 
     def _perform(self, results: Path, force: bool, report: Callable[[Progress], None]) -> Record:
         """The run itself, under its lease."""

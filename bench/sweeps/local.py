@@ -49,6 +49,10 @@ def carry_out(
     threads = max(1, torch.get_num_threads() // jobs)
     try:
         while pending or any(worker.run for worker in workers):
+            for item in [] if force else list(pending):
+                if record := item[1].failed_elsewhere(results):
+                    pending.remove(item)
+                    yield item[1], record
             _hand_out(pending, workers, results, force, jobs, threads)
             for worker in _ready(workers):
                 run, (kind, content) = worker.run, worker.receive()
@@ -58,6 +62,7 @@ def carry_out(
                     continue
                 worker.run = None
                 if kind == "busy":
+                    run.found_busy(results)
                     report(run, Progress(stage=content))
                     pending.append((time.monotonic() + lease.LOOK, run))
                 elif kind == "done":

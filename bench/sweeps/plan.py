@@ -50,10 +50,12 @@ def plan(
         for seed in seeds
         for model in models
     }
+    # What no training seed changes is one run, however many were asked for.
+    checked = {spec: _checked(spec) for spec in dict.fromkeys(asked.values())}
     runs = []
     for operator in operators:
         for seed in seeds:
-            runs += [_checked(asked[operator, seed, model]) for model in models]
+            runs += [checked[asked[operator, seed, model]] for model in models]
             added = [name for name in BASELINES if baselines and name not in models]
             runs += list(_known(operator, added, dataset, seed, settings))
     # Two spellings of one run are run once.

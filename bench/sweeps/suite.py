@@ -18,7 +18,7 @@ from bench import registry
 from bench.errors import UsageError
 from bench.runs.runner import Run
 from bench.spec import Component, parse_chain
-from bench.sweeps.plan import plan
+from bench.sweeps.plan import BASELINES, plan
 
 SUITES = files("bench") / "suites"
 
@@ -182,13 +182,31 @@ def expand(
 
 
 def _check_layouts(suite: Suite) -> None:
-    """Refuse a table or a figure of an operator that no block runs: it would stay empty."""
-    run = {_chain(operator) for block in suite.runs for operator in block.operators}
-    for layout in [*(suite.table.columns if suite.table else ()), *suite.figures]:
-        if _chain(layout.operator) not in run:
-            raise UsageError(
-                f"{layout.title!r} shows operator {layout.operator}, which no block of the suite runs"
+    """Refuse a table or a figure of operators and models that no block runs: it would stay empty."""
+    run: dict[Any, set[Component | str]] = {}
+    for block in suite.runs:
+        models = [*block.models, *(BASELINES if block.baselines else ())]
+        for operator in block.operators:
+            run.setdefault(_chain(operator), set()).update(
+                key for m in models for key in (_model(m), m.partition(":")[0])
             )
+    columns = suite.table.columns if suite.table else []
+    shown = [(column.title, [column.operator], list[str]()) for column in columns]
+    shown += [(figure.title, [figure.operator], figure.models) for figure in suite.figures]
+    rows = suite.table.rows if suite.table else []
+    shown += [(row.title, [column.operator for column in columns], [row.model]) for row in rows]
+    for title, operators, models in shown:
+        for operator in operators:
+            if _chain(operator) not in run:
+                raise UsageError(f"{title!r} shows operator {operator}, which no block of the suite runs")
+        there = {model for operator in operators for model in run[_chain(operator)]}
+        for model in models:
+            if (_model(model) if ":" in model else model) not in there:
+                raise UsageError(f"{title!r} shows model {model}, which no block of the suite runs there")
+
+
+def _model(model: str) -> Component:
+    return Component.parse(model).checked(registry.models)
 
 
 def _chain(operator: str) -> tuple[Component, ...]:

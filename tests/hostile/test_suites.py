@@ -31,6 +31,17 @@ SUITES = {
         HEAD + BLOCK + '[[figures]]\nname = "a"\ntitle = "t"\noperator = "ct"\nmodels = ["mean"]\n',
         "'t' shows operator ct, which no block of the suite runs",
     ),
+    "a figure of another model": (
+        HEAD + BLOCK + '[[figures]]\nname = "a"\ntitle = "t"\noperator = "noise"\nmodels = ["unet"]\n',
+        "'t' shows model unet, which no block of the suite runs there",
+    ),
+    "a row of another model": (
+        HEAD
+        + BLOCK.replace("mean", "unet:width=4")
+        + '[table]\nrows = [{title = "r", model = "unet:width=5"}]\n'
+        'columns = [{title = "c", operator = "noise"}]\n',
+        "'r' shows model unet:width=5, which no block of the suite runs there",
+    ),
     "a column of another operator": (
         HEAD + BLOCK + '[table]\nrows = []\ncolumns = [{title = "c", operator = "ct"}]\n',
         "'c' shows operator ct, which no block of the suite runs",

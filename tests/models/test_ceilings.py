@@ -1,7 +1,10 @@
 """Which references run along."""
 
 import pytest
+import torch
 
+from bench import registry
+from bench.spec import Component
 from bench.sweeps.plan import plan
 
 
@@ -16,3 +19,16 @@ from bench.sweeps.plan import plan
 def test_every_known_reference_runs_along(operator, expected, tiny):
     """The posterior mean runs along where noise stops the exact inverse, and only where it is known."""
     assert {run.spec.model.name for run in plan([operator], ["unet"], tiny)} == expected
+
+
+@pytest.mark.parametrize("name", [n for n in registry.models.entries() if not registry.models.load(n).seeded])
+def test_what_is_run_once_is_the_same_for_every_training_seed(name, make_problem):
+    """A model that says ``seeded = False`` gives the same images whatever the training seed."""
+    problem = make_problem("xor_ctr+noise:sigma=0.05")
+    y, _, operator = next(problem.test_batches())
+    images = []
+    for seed in (0, 1):
+        model = Component(name).build(registry.models, seed=seed)
+        model.fit(problem.training(seed))
+        images.append(model.reconstruct(y, operator, torch.Generator().manual_seed(seed)))
+    assert torch.equal(*images)

@@ -3,7 +3,7 @@
 import pytest
 
 from bench.cli import main
-from bench.runs.record import read_all
+from bench.leaderboard.loading import load
 
 HEAD = (
     "import torch\nfrom bench import Operator\n\nclass Bad(Operator):\n    def forward(self, x, generator):\n"
@@ -39,7 +39,7 @@ def test_failed_run_is_recorded(fault, chained, plugin, tmp_path, tiny, monkeypa
     assert code == 1
     assert message in shown
     assert "Traceback" not in shown
-    records, _ = read_all(tmp_path / "results")
+    records = load(tmp_path / "results").records
     assert sorted((r.spec.operator_label, r.status) for r in records) == [
         ("bad" + chained, "failed"),
         ("noise", "ok"),
@@ -69,7 +69,7 @@ def test_operator_that_cannot_be_built(jobs, plugin, tmp_path, tiny, monkeypatch
     assert "2 of 4 runs failed" in shown
     assert "bad: its constructor raised RuntimeError: no lamp oil" in shown
     assert "Traceback" not in shown
-    records, _ = read_all(tmp_path / "results")
+    records = load(tmp_path / "results").records
     assert sorted((r.spec.operator_label, r.spec.model.label, r.role, r.status) for r in records) == [
         ("bad", "mean", "floor", "failed"),
         ("bad+noise", "mean", "floor", "failed"),
@@ -91,7 +91,7 @@ def test_other_methods_that_fail(method, message, plugin, tmp_path, tiny, monkey
     assert code == 1
     assert message in shown
     assert "Traceback" not in shown
-    records, _ = read_all(tmp_path / "results")
+    records = load(tmp_path / "results").records
     assert sorted((r.spec.operator_label, r.status) for r in records) == [
         ("bad", "failed"),
         ("permutation", "ok"),
@@ -131,19 +131,18 @@ def test_models_too(fault, message, plugin, tmp_path, tiny, monkeypatch, capsys)
     assert code == 1
     assert message in shown
     assert "Traceback" not in shown
-    records, _ = read_all(tmp_path / "results")
+    records = load(tmp_path / "results").records
     assert sorted((r.spec.model.label, r.status) for r in records) == [("bad", "failed"), ("mean", "ok")]
 
 
 def test_killed_worker(plugin, tmp_path, tiny, monkeypatch, capsys):
-    """A process that is killed, as for want of memory, ends with what to do, not with a traceback."""
+    """A process that ends in the middle of its run is a failed run with the exit code, not a traceback."""
     body = "        if len(x) > 1:\n            import os\n            os._exit(9)\n        return x\n"
     words = ["run", "-o", plugin("bad", HEAD + body), "-m", "mean", "--no-baselines", "-d", tiny]
     code, shown = run(monkeypatch, capsys, *words, "--jobs", 2, "--results", tmp_path / "results")
     assert code == 1
-    assert "a process was killed" in shown
-    assert "0 of 1 runs are recorded" in shown
-    assert "--jobs 1" in shown
+    assert "1 of 1 runs failed" in shown
+    assert "its process ended with exit code 9" in shown
     assert "Traceback" not in shown
 
 
@@ -159,7 +158,7 @@ def test_suite_goes_on(plugin, tmp_path, tiny, monkeypatch, capsys):
     assert code == 1
     assert "1 of 2 runs failed" in shown
     assert "bad+noise, mean: Bad.forward raised RuntimeError: out of magic" in shown
-    records, _ = read_all(tmp_path / "results")
+    records = load(tmp_path / "results").records
     assert sorted((r.spec.operator_label, r.status) for r in records) == [
         ("bad+noise", "failed"),
         ("noise", "ok"),

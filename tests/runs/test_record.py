@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bench.errors import BenchError, UsageError
 from bench.recipe import Recipe
-from bench.runs.record import SCHEMA, Failure, OutdatedError, Record, read_all, runs_folder
+from bench.runs.record import SCHEMA, Failure, OutdatedError, Record, runs_folder
 from bench.runs.writing import writing
 from bench.spec import Component, RunSpec
 
@@ -172,22 +172,9 @@ def test_a_failed_run_is_not_complete(tmp_path):
     assert Record.complete(folder) is None
 
 
-def test_reading_all_skips_and_names_the_broken(tmp_path):
-    """Good records are read in spite of bad ones beside them, and each bad one has a message."""
-    write(tmp_path, make("a" * 16))
-    write(tmp_path, make("b" * 16))
-    (runs_folder(tmp_path) / "empty").mkdir()
-    (runs_folder(tmp_path) / ".draft").mkdir()
-    (runs_folder(tmp_path) / "notes.txt").write_text("mine")
-    (runs_folder(tmp_path) / ("b" * 16) / "record.json").write_text("{")
-    records, problems = read_all(tmp_path)
-    assert [record.fingerprint for record in records] == ["a" * 16]
-    assert len(problems) == 2
-
-
-def test_no_results_folder(tmp_path):
-    """Nothing there is nothing recorded."""
-    assert read_all(tmp_path / "none") == ([], [])
+def stored(results):
+    """All records that lie there."""
+    return [Record.read(folder) for folder in runs_folder(results).glob("[!.]*")]
 
 
 def test_an_error_while_writing_leaves_the_old_record(tmp_path):
@@ -201,7 +188,7 @@ def test_an_error_while_writing_leaves_the_old_record(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         die()
-    assert [record.reason for record in read_all(tmp_path)[0]] == ["old"]
+    assert [record.reason for record in stored(tmp_path)] == ["old"]
     assert [p.name for p in runs_folder(tmp_path).iterdir()] == ["0123456789abcdef"]
 
 
@@ -229,7 +216,7 @@ def test_without_a_record_nothing_changes(tmp_path):
     write(tmp_path, make(error="old"))
     with writing(tmp_path, "0123456789abcdef") as folder:
         (folder / "scores.parquet").touch()
-    assert [record.reason for record in read_all(tmp_path)[0]] == ["old"]
+    assert [record.reason for record in stored(tmp_path)] == ["old"]
 
 
 def _write_many(results, number):
@@ -248,8 +235,7 @@ def test_many_writers_of_one_record(tmp_path):
     for writer in writers:
         writer.join()
     assert [writer.exitcode for writer in writers] == [0] * 4
-    (record,), problems = read_all(tmp_path)
-    assert problems == []
+    (record,) = stored(tmp_path)
     assert (record.folder / "mark.txt").read_text() == record.reason
     assert [p.name for p in runs_folder(tmp_path).iterdir()] == [record.fingerprint]
 
@@ -280,4 +266,4 @@ def test_no_room(tmp_path):
     with pytest.raises(BenchError, match=r"cannot write results .*No space left") as caught:
         fill()
     assert caught.value.exit_code == 1
-    assert read_all(tmp_path) == ([], [])
+    assert stored(tmp_path) == []

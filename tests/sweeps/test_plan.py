@@ -34,7 +34,7 @@ def test_noisy_xor_knows_its_posterior_mean(tiny):
     """With Gaussian noise behind the cipher the posterior mean is a ceiling that runs along."""
     runs = plan(["xor_ctr+noise:sigma=0.01"], ["unet:width=4"], tiny, seeds=[3])
     assert [model for _, model, _ in labels(runs)] == ["unet:width=4", "mean", "inverse", "posterior_mean"]
-    assert {seed for _, _, seed in labels(runs)} == {3}
+    assert {model: seed for _, model, seed in labels(runs)}["unet:width=4"] == 3
 
 
 def test_what_was_asked_for_must_fit(tiny):
