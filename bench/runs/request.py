@@ -16,7 +16,7 @@ def check_names(
     dataset: str,
     metrics: Sequence[str] = (),
     preset: str = "quick",
-    protocol: str = "",
+    protocol: str | None = None,
 ) -> None:
     """Refuse what is mistyped before anything is imported that takes seconds.
 
