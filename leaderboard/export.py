@@ -8,10 +8,12 @@ import pandas as pd
 
 from bench.errors import UsageError
 from bench.files import replace, replacing
+from bench.leaderboard import references
 from bench.leaderboard.groups import Method
 from bench.leaderboard.markdown import markdown
 from bench.leaderboard.ranking import Ranking, Standing
-from bench.leaderboard.rows import beside, footnote, place, place_title, speed
+from bench.leaderboard.references import Figure
+from bench.leaderboard.rows import beside, cited, footnote, place, place_title, speed
 from bench.leaderboard.table import Board
 from bench.text import number
 
@@ -64,7 +66,12 @@ def latex(rankings: Iterable[Ranking]) -> str:
 
 def _latex_table(ranking: Ranking) -> str:
     rows = [_latex_row(e, s, ranking) for e, s in zip(ranking.group.entries, ranking.standings, strict=True)]
-    caption = f"{_tex(ranking.group.title)}. {_tex(footnote(ranking))}"
+    found = references.beside(ranking.group)
+    cites = list(dict.fromkeys(cited(figure) for figure in found))
+    rows += [r"    \midrule"] * bool(found)
+    rows += [_latex_published(figure, cites.index(cited(figure)) + 1, ranking) for figure in found]
+    told = [footnote(ranking), *(f"[{k}] {text}." for k, text in enumerate(cites, start=1))]
+    caption = f"{_tex(ranking.group.title)}. {_tex(' '.join(told))}"
     unit = f" ({ranking.metric.unit})" if ranking.metric.unit else ""
     titles = (place_title(ranking), "Method", ranking.metric.title + unit, "± 95 %", beside(ranking).title)
     head = " & ".join(map(_tex, (*titles, "Trainings", "Images/s")))
@@ -96,6 +103,21 @@ def _latex_row(entry: Method, standing: Standing, ranking: Ranking) -> str:
         _tex(number(entry.mean(second.name), second.digits)),
         str(entry.trainings or "--"),
         _tex(speed(entry.first).replace("-", "--")),
+    ]
+    return f"    {' & '.join(cells)} \\\\"
+
+
+def _latex_published(figure: Figure, source: int, ranking: Ranking) -> str:
+    """A row that is not ours, in italics: no rank, no interval, no speed."""
+    metric, second = ranking.metric, beside(ranking)
+    cells = [
+        "published",
+        f"\\textit{{{_tex(figure.method)}}} [{source}]",
+        _tex(number(figure.scores.get(metric.name), metric.digits)),
+        "",
+        _tex(number(figure.scores.get(second.name), second.digits)),
+        "",
+        "",
     ]
     return f"    {' & '.join(cells)} \\\\"
 

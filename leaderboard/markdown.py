@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from bench.leaderboard.groups import Method
 from bench.leaderboard.ranking import Ranking, Standing
-from bench.leaderboard.rows import cells, footnote, header
+from bench.leaderboard.rows import cells, footnote, header, published_cells
 from bench.text import number
 
 #: The plain CNN that every method has to be compared with.
@@ -75,7 +75,8 @@ def table(ranking: Ranking) -> str:
 
 def rows(ranking: Ranking) -> str:
     """The methods of one group, what failed, and what the table's claims hold for."""
-    lines = _lines([escaped(name) for name in header(ranking)], cells(ranking, escaped))
+    body = [*cells(ranking, escaped), *published_cells(ranking, escaped)]
+    lines = _lines([escaped(name) for name in header(ranking)], body)
     lines += [f"\nFailed: {escaped(r.spec.model.label)} ({escaped(r.reason)})" for r in ranking.group.failed]
     return "\n".join([*lines, "", *filter(None, [footnote(ranking)]), ""])
 

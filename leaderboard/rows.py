@@ -3,8 +3,10 @@
 import math
 from collections.abc import Callable, Iterator
 
+from bench.leaderboard import references
 from bench.leaderboard.groups import Method
 from bench.leaderboard.ranking import Ranking, Standing
+from bench.leaderboard.references import Figure
 from bench.leaderboard.scales import Scale, scale
 from bench.runs.record import SIMULATED, Record
 from bench.text import count, number, seconds, share
@@ -56,6 +58,24 @@ def _cells(ranking: Ranking, entry: Method, standing: Standing, escape: Callable
         count(entry.first.parameters),
         remark(standing),
     ]
+
+
+def published_cells(ranking: Ranking, escape: Callable[[str], str] = str) -> list[list[str]]:
+    """Published figures of the problem as rows under :func:`header`, their source last; never ranked."""
+    return [_published(ranking, figure, escape) for figure in references.beside(ranking.group)]
+
+
+def _published(ranking: Ranking, figure: Figure, escape: Callable[[str], str]) -> list[str]:
+    shown = [ranking.metric.name, *_others(ranking)]
+    first, *others = [number(figure.scores.get(name), scale(name).digits) for name in shown]
+    unknown = [""] * (len(header(ranking)) - len(others) - 5)
+    return ["published", escape(figure.method), first, "", *others, *unknown, escape(cited(figure))]
+
+
+def cited(figure: Figure) -> str:
+    """Source, its address, and what differs, in one line."""
+    told = [figure.source, figure.url, figure.protocol, figure.caveats]
+    return "; ".join(text for text in told if text)
 
 
 def _others(ranking: Ranking) -> list[str]:

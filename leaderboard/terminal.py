@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from rich.markup import escape
 from rich.table import Table
 
+from bench.leaderboard import references
 from bench.leaderboard.across import Overall
 from bench.leaderboard.groups import Method
 from bench.leaderboard.ranking import Ranking, Standing
-from bench.leaderboard.rows import beside, footnote, place, place_title, remark, speed
+from bench.leaderboard.references import Figure
+from bench.leaderboard.rows import beside, cited, footnote, place, place_title, remark, speed
 from bench.leaderboard.table import Board
 from bench.text import interval, number, share
 
@@ -21,7 +23,10 @@ def tables(board: Board) -> Iterator[Table]:
 
 def _table(ranking: Ranking) -> Table:
     failed = [f"failed: {r.spec.model.label} ({r.reason})" for r in ranking.group.failed]
-    caption = "\n".join([*failed, footnote(ranking), ""])
+    found = references.beside(ranking.group)
+    cites = list(dict.fromkeys(cited(figure) for figure in found))
+    sources = [f"published [{k}]: {text}" for k, text in enumerate(cites, start=1)]
+    caption = "\n".join([*failed, footnote(ranking), *sources, ""])
     table = Table(
         title=escape(ranking.group.title), title_justify="left", title_style="bold cyan", header_style="bold",
         box=None, padding=(0, 1, 0, 0), caption=escape(caption), caption_justify="left",
@@ -34,7 +39,17 @@ def _table(ranking: Ranking) -> Table:
         table.add_column(escape(name), justify="left" if left else "right", no_wrap=not left, overflow="fold")
     for entry, standing in zip(ranking.group.entries, ranking.standings, strict=True):
         table.add_row(*_cells(ranking, entry, standing), style="" if entry.role == "model" else "dim")
+    for figure in found:
+        table.add_row(*_published(ranking, figure, cites.index(cited(figure)) + 1), style="magenta")
     return table
+
+
+def _published(ranking: Ranking, figure: Figure, source: int) -> list[str]:
+    """A row that is not ours: no rank, no interval, no speed."""
+    second = beside(ranking)
+    first = number(figure.scores.get(ranking.metric.name), ranking.metric.digits)
+    other = number(figure.scores.get(second.name), second.digits)
+    return ["published", escape(f"{figure.method} [{source}]"), first, "", other, "", "", ""]
 
 
 def _cells(ranking: Ranking, entry: Method, standing: Standing) -> list[str]:

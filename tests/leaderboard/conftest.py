@@ -43,15 +43,17 @@ def make(results: Path) -> Make:
         fingerprint: str | None = None,
         groups: Sequence[str] | None = None,
         nmse: object = None,
+        protocol: str = "unit",
         **parts: dict,
     ) -> Record:
         spec = RunSpec(
-            parse_chain(operator),
+            parse_chain(operator) if operator else (),
             Component.parse(model),
             Component.parse(dataset),
             seed,
             device=device,
             recipe=recipe,
+            protocol=protocol,
         )
         scores = _scores(psnr, f"{operator}{model}{seed}")
         if nmse is not None:
