@@ -20,8 +20,9 @@ from bench.operators.shared.chain import Chain
 from bench.seeding import stream
 from bench.spec import Component
 
-#: Test images come in pieces of this many, whatever batch a model works in.
-CHUNK = 64
+#: Test images come in pieces of this many, whatever batch a model works in; of fewer where what was recorded
+#: of them takes more bytes.
+CHUNK, PIECE = 64, 2**27
 
 
 class Batch(NamedTuple):
@@ -235,7 +236,7 @@ class Problem:
         split = self.splits.test
         size = one_size(split)
         reader = Reader(split, self.splits.values, size, self.recorded, "test image")
-        for indices in torch.arange(len(split)).split(CHUNK if size else 1):
+        for indices in torch.arange(len(split)).split(self._piece() if size else 1):
             numbers = indices.tolist()
             stored = reader.read(Wanted(numbers, torch.zeros(len(numbers), 2)))
             x = self.splits.values(stored.images)
@@ -244,6 +245,10 @@ class Problem:
             if y is None:
                 y = torch.cat([self._measured(x[k : k + 1], i) for k, i in enumerate(numbers)])
             yield Batch(y.to(self.device), x.to(self.device), operator)
+
+    def _piece(self) -> int:
+        recorded = self.splits.test.measurement(0) if self.recorded else None
+        return CHUNK if recorded is None else min(CHUNK, max(1, PIECE // recorded.nbytes))
 
     def _measured(self, x: Tensor, number: int) -> Tensor:
         return self._test_operator([number], x).measure(x, stream("cpu", self.seed, "test", number))

@@ -120,10 +120,10 @@ class Trainer:
         return float(torch.cat(scores).mean())
 
     def infer(self, module: nn.Module, y: Tensor, operator: Operator) -> Tensor:
-        """The module's output, computed in the recipe's precision, as float32."""
+        """The module's output, computed in the recipe's precision, as float32 or complex64."""
         with self._precision(y.device):
             out: Tensor = module(y, operator)
-        return out.float()
+        return out if out.is_complex() else out.float()
 
     def _start(self, module: nn.Module, problem: TrainingProblem) -> State:
         """Optimiser and schedule for the module; taken up where the checkpoint left them."""
@@ -212,12 +212,13 @@ class Trainer:
         y, x, operator = batch
         state.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=x.device)
+        first = 0
         for part_y, part_x in zip(y.chunk(state.pieces), x.chunk(state.pieces), strict=True):
-            with self._precision(x.device):
-                out = state.module(part_y, operator)
-            loss = self._loss(out.float(), part_x) * (len(part_x) / len(x))
+            out = self.infer(state.module, part_y, operator.items(first, first + len(part_y)))
+            loss = self._loss(*_comparable(out, part_x)) * (len(part_x) / len(x))
             loss.backward()
             total += loss.detach()
+            first += len(part_y)
         return total
 
     def _precision(self, device: torch.device) -> torch.autocast:
@@ -250,6 +251,19 @@ class Trainer:
     def _diverged(self, what: str) -> DivergedError:
         smaller = f"Try a smaller learning rate than {self.recipe.lr:g} (--lr), or --clip 1."
         return DivergedError(f"{what}: training diverged. {smaller}")
+
+
+def _comparable(image: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """Images for a loss, which is of real numbers: of complex ones real and imaginary parts as channels.
+
+    Raises:
+        BenchError: the network gives real images where the true ones are complex.
+    """
+    if not truth.is_complex():
+        return image, truth
+    if not image.is_complex():
+        raise BenchError("the network gives real images, and the dataset's are complex")
+    return torch.cat([image.real, image.imag], 1), torch.cat([truth.real, truth.imag], 1)
 
 
 def channels_last(module: nn.Module) -> nn.Module:

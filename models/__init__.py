@@ -1,6 +1,7 @@
 """Models: one file each; the file's name is the model's registry name."""
 
 import inspect
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -12,6 +13,9 @@ from torch.nn import functional as F
 from bench.operators import Operator
 from bench.problem import TrainingProblem, check_size
 from bench.training import History, Trainer, channels_last
+
+#: Bytes of measurements, at most, from which a network's scale and linear estimate are taken.
+PREPARED = 2**29
 
 
 class Model(ABC):
@@ -118,8 +122,10 @@ class NetworkModel(Model):
         """A module from measurements and operator to images. Default: :meth:`network` behind ``as_image``."""
         channels, height, width = problem.image_shape
         shape = seen_shape(problem.operator)
+        phase = problem.operator.image_dtype.is_complex
+        channels *= 2 if phase else 1
         network = self.network(shape[0], channels, (height, width))
-        return OnImages(network, shape[0], channels, self.residual)
+        return OnImages(network, shape[0], channels, self.residual, phase)
 
     def fit(self, problem: TrainingProblem) -> History:
         """Train the network by the recipe; the weights of the best epoch are kept."""
@@ -163,8 +169,12 @@ class OnImages(nn.Module):
     ``A`` (one matrix for all pixels) and ``b`` are the linear least-squares estimate of the image's
     channels from ``z``, and ``s`` is the deviation, per channel, of what it leaves. Where ``z`` is
     close to the image (noise, FBP, zero-filling), the network is left with the error; where it is not
-    (ciphers), ``A`` is close to 0. All of them come from the first 256 training images; they make one
+    (ciphers), ``A`` is close to 0. All of them come from the first 256 training images (of fewer where
+    their measurements take more than 512 MiB); they make one
     recipe serve bytes, sinograms and spectra alike.
+
+    Of complex images (``phase``) the network gives the real parts, then the imaginary parts as channels, as
+    ``as_image`` shows them; what comes out is complex.
     """
 
     mean: Tensor
@@ -173,9 +183,9 @@ class OnImages(nn.Module):
     offset: Tensor
     spread: Tensor
 
-    def __init__(self, network: nn.Module, channels: int, out: int, residual: bool):
+    def __init__(self, network: nn.Module, channels: int, out: int, residual: bool, phase: bool = False):
         super().__init__()
-        self.network = network
+        self.network, self.phase = network, phase
         self.residual = residual
         self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
         self.register_buffer("deviation", torch.ones(1, channels, 1, 1))
@@ -186,11 +196,14 @@ class OnImages(nn.Module):
 
     def prepare(self, problem: TrainingProblem) -> None:
         """Take scale and linear estimate from the first 256 training images."""
-        y, x, operator = next(problem.training_batches(256, shuffle=False))
+        one = 4 * math.prod(problem.operator.measurement_shape)
+        count = max(1, min(256, PREPARED // one))
+        y, x, operator = next(problem.training_batches(count, shuffle=False))
         image = operator.as_image(y)
         self.mean.copy_(image.mean((0, 2, 3), keepdim=True))
         self.deviation.copy_(image.std((0, 2, 3), keepdim=True).clamp_min(1e-6))
         if self.residual:
+            x = torch.cat([x.real, x.imag], 1) if self.phase else x
             z = self._scaled(image).transpose(0, 1).flatten(1).double()
             centre = x.mean((0, 2, 3))
             target = (x - centre[:, None, None]).transpose(0, 1).flatten(1).double()
@@ -209,7 +222,7 @@ class OnImages(nn.Module):
             with torch.autocast(y.device.type, enabled=False):
                 estimate = F.conv2d(z, self.linear[:, :, None, None], self.offset)
                 out = estimate + self.spread * out.float()
-        return out
+        return torch.complex(*out.float().chunk(2, 1)) if self.phase else out
 
     def _scaled(self, image: Tensor) -> Tensor:
         return (image - self.mean) / self.deviation

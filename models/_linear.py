@@ -34,6 +34,8 @@ def linear_part(operator: Operator) -> Operator:
 
 def why_not_linear(operator: Operator) -> str:
     """Why there is no linear part, as :meth:`bench.models.Model.fits` says it; empty if there is."""
+    if operator.image_dtype.is_complex:
+        return "it works on real images, and these are complex"
     try:
         linear_part(operator)
     except NotImplementedError as error:

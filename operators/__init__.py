@@ -15,7 +15,7 @@ from bench.errors import BenchError
 
 #: Methods whose calls tell nothing about the operator that every method is told.
 _TOLD_TO_ALL = frozenset(
-    {"as_image", "deviation", "picture", "measure", "settings", "can", "constant", "nonces"}
+    {"as_image", "deviation", "picture", "measure", "settings", "can", "constant", "nonces", "items"}
 )
 _noted: ContextVar[set[str] | None] = ContextVar("noted", default=None)
 
@@ -212,6 +212,10 @@ class Operator(ABC):
         An iv that comes twice is a leak, which the record reports. None where nothing must be unique.
         """
         return None
+
+    def items(self, first: int, last: int) -> "Operator":
+        """The operator of some items of a batch. Default: all have the same."""
+        return self
 
     def can(self, method: str) -> bool:
         """Whether ``"inverse"``, ``"adjoint"`` or ``"posterior_mean"`` is defined."""

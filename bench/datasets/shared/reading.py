@@ -172,7 +172,8 @@ class Source:
         if in_memory or not wanted or sys.platform != "linux":
             return 0
         one = self.reader.split[0]
-        batch = len(wanted[0].indices) * one.numel() * one.element_size()
+        recorded = self.reader.split.measurement(0) if self.reader.recorded else None
+        batch = len(wanted[0].indices) * (one.nbytes + (0 if recorded is None else recorded.nbytes))
         return min(WORKERS, os.cpu_count() or 1, len(wanted), AHEAD // (2 * batch))
 
     def _placed(self) -> Tensor | None:
