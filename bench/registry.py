@@ -12,6 +12,7 @@ import importlib.metadata
 import importlib.util
 import inspect
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.metadata import EntryPoint, EntryPoints
@@ -49,7 +50,8 @@ class Entry:
     def origin(self) -> str:
         """Where it lives, for people."""
         if self.entry_point is not None:
-            package = self.entry_point.dist.name if self.entry_point.dist else "a plug-in"
+            ours = "invbench" if self.entry_point.module.startswith("bench.") else "a plug-in"
+            package = self.entry_point.dist.name if self.entry_point.dist else ours
             return f"{self.entry_point.value} (package {package})"
         return str(self.path)
 
@@ -92,15 +94,25 @@ class Registry:
         base: ``"module:Class"`` that a class must derive from.
         function: what a plain function that serves too does ("that returns a torch.nn.Module"), if one does.
         module: whether a class derived from ``torch.nn.Module`` serves too.
+        families: modules of this project that offer what a package of that name has, if it is installed.
     """
 
-    def __init__(self, kind: str, package: str, base: str, function: str = "", module: bool = False):
+    def __init__(
+        self,
+        kind: str,
+        package: str,
+        base: str,
+        function: str = "",
+        module: bool = False,
+        families: Mapping[str, str] | None = None,
+    ):
         self.kind = kind
         self.package = package
         self.group = package
         self.base = base
         self.function = function
         self.module = module
+        self.own_families = families or {}
 
     def entries(self) -> dict[str, Entry]:
         """Every name that can be used by itself, sorted."""
@@ -108,14 +120,23 @@ class Registry:
 
     def families(self) -> dict[str, Entry]:
         """Plug-ins that offer many (:meth:`members`), as far as their text tells."""
-        return {name: entry for name, entry in self._named().items() if entry.outline.family}
+        # Of this project's own, only what is installed is shown; used, they say what to install.
+        families = {name: entry for name, entry in self._named().items() if entry.outline.family}
+        return {
+            k: v for k, v in families.items() if k not in self.own_families or importlib.util.find_spec(k)
+        }
+
+    def holds(self, name: str) -> bool:
+        """Whether a name can be used by itself, or is one that a family may have."""
+        return name in self.entries() or ("." in name and name.partition(".")[0] in self.families())
 
     def _named(self) -> dict[str, Entry]:
         """All names, sorted; things of one name are rivals."""
         found: dict[str, list[Entry]] = {}
         for path in self.room.glob("[!_]*.py"):
             found.setdefault(path.stem, []).append(Entry(path.stem, self.kind, path))
-        for point in entry_points(group=self.group):
+        own = [EntryPoint(name, module, self.group) for name, module in self.own_families.items()]
+        for point in [*own, *entry_points(group=self.group)]:
             found.setdefault(point.name, []).append(Entry(point.name, self.kind, None, point))
         return {
             name: Entry(name, self.kind, first.path, first.entry_point, rivals=tuple(rivals))
@@ -217,6 +238,8 @@ class Registry:
             raise unknown(entry.name, self)
         names = list(guard(entry.origin, family.members, "in members()"))
         if entry.member not in names:
+            if why := getattr(family, "refused", {}).get(entry.member):
+                raise UsageError(f"{entry.name}: {why}")
             near = difflib.get_close_matches(entry.member, names, n=3, cutoff=0.5)
             hint = f" Did you mean {' or '.join(f'{name}.{n}' for n in near)}?" if near else ""
             raise UsageError(
@@ -317,9 +340,18 @@ def _expanded(name: str) -> Path | None:
     return path
 
 
-operators = Registry("operator", "bench.operators", "bench.operators:Operator")
+operators = Registry(
+    "operator",
+    "bench.operators",
+    "bench.operators:Operator",
+    families={"deepinv": "bench.deepinv.operators"},
+)
 models = Registry(
-    "model", "bench.models", "bench.models:Model", function="that returns a torch.nn.Module", module=True
+    "model",
+    "bench.models",
+    "bench.models:Model",
+    function="that returns a torch.nn.Module",
+    module=True,
 )
 datasets = Registry("dataset", "bench.datasets", "bench.datasets:Dataset")
 metrics = Registry("metric", "bench.metrics", "bench.metrics:Metric")

@@ -13,7 +13,7 @@ import bench
 
 #: Packages of this project whose files are part of the operators and models that import them; the rest of
 #: the harness is covered by its version of the numbers.
-ROOMS = ("bench.operators.", "bench.models.", "bench.metrics.", "bench.losses.")
+ROOMS = ("bench.operators.", "bench.models.", "bench.metrics.", "bench.losses.", "bench.deepinv.")
 
 
 @dataclass(frozen=True)

@@ -221,7 +221,7 @@ def _room(name: str) -> registry.Registry:
     """
     rooms, reasons = (registry.operators, registry.models, registry.datasets, registry.metrics), []
     for room in rooms:
-        there = Path(name).expanduser().is_file() if registry.is_path(name) else name in room.entries()
+        there = Path(name).expanduser().is_file() if registry.is_path(name) else room.holds(name)
         try:
             if there and room.load(name):
                 return room

@@ -1,0 +1,223 @@
+"""deepinv's physics and noise models by name, as deepinv.Blur:filter=motion; bench list deepinv has them all.
+
+A chain joins them with each other and with operators of this project: ``deepinv.MRI+deepinv.GaussianNoise``.
+What text cannot give (a tensor, another physics) can be given in a file of about ten lines::
+
+    import deepinv
+    from bench.deepinv.operators import PhysicsOperator
+
+    class Mine(PhysicsOperator):
+        '''Scattering with my receivers.'''
+        def make(self, generator):
+            return deepinv.physics.Scattering(32, receivers=..., transmitters=...)
+"""
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from bench.deepinv import require
+from bench.operators import Operator
+from bench.seeding import stream
+
+#: Distributions whose versions are part of what a member is.
+packages = ("deepinv",)
+
+_FILE = "write a file of about ten lines instead: bench.deepinv.operators shows one"
+_NO_IMAGES = "its unknown is no image (C, H, W)"
+#: What cannot be named, and why.
+refused = {
+    "Physics": f"it is a base class, made from a function A; {_FILE}",
+    "LinearPhysics": f"it is a base class, made from functions A and A_adjoint; {_FILE}",
+    "DecomposablePhysics": f"it is a base class, made from functions U, V and a mask; {_FILE}",
+    "NoiseModel": f"it is a base class, made from a function noise_model; {_FILE}",
+    "ComposedPhysics": "it takes other physics; a chain composes them: deepinv.Blur+deepinv.Inpainting",
+    "ComposedLinearPhysics": "it takes other physics; a chain composes them: deepinv.Blur+deepinv.Inpainting",
+    "StackedPhysics": f"its argument physics_list, a list of physics, cannot be text; {_FILE}",
+    "StackedLinearPhysics": f"its argument physics_list, a list of physics, cannot be text; {_FILE}",
+    "PhaseRetrieval": "its argument B, a linear physics, cannot be text; deepinv.RandomPhaseRetrieval, "
+    f"deepinv.StructuredRandomPhaseRetrieval and deepinv.Ptychography have theirs; or {_FILE}",
+    "PhysicsMultiScaler": f"its argument physics cannot be text; {_FILE}",
+    "LinearPhysicsMultiScaler": f"its argument physics cannot be text; {_FILE}",
+    "BlurMultiScaler": f"its argument physics cannot be text; {_FILE}",
+    "BlurFFTMultiScaler": f"its argument physics cannot be text; {_FILE}",
+    "InpaintingMultiScaler": f"its argument physics cannot be text; {_FILE}",
+    "PhysicsCropper": f"its argument physics cannot be text; {_FILE}",
+    "VirtualLinearPhysics": f"its arguments physics and transform cannot be text; {_FILE}",
+    "RadioInterferometry": "its argument samples_loc, a tensor of frequencies, cannot be text, and it needs "
+    f"torchkbnufft; {_FILE}",
+    "Scattering": f"its arguments receivers and transmitters, tensors of positions, cannot be text; {_FILE}",
+    "DynamicMRI": f"{_NO_IMAGES} but a video (2, T, H, W)",
+    "SequentialMRI": f"{_NO_IMAGES} but a video (2, T, H, W)",
+    "Haze": f"{_NO_IMAGES} but a triple of image, depth and light",
+    "SinglePhotonLidar": f"{_NO_IMAGES} but depth, intensity and background, and it takes one at a time",
+    "PET": f"{_NO_IMAGES} but a volume, and it needs parallelproj, which only conda has",
+    "TomographyWithAstra": "it needs ASTRA and CUDA; deepinv.Tomography and ct are there",
+}
+
+#: Physics that take an image otherwise than as ``(B, C, H, W)``.
+_KINDS = {
+    "MRI": "pairs",
+    "MultiCoilMRI": "pairs",
+    "Ptychography": "single",
+    "PtychographyLinearOperator": "single",
+    "RandomPhaseRetrieval": "complex",
+}
+
+
+def members() -> list[str]:
+    """All that can be named."""
+    require()
+    from bench.deepinv.noises import NOISES
+    from bench.deepinv.physics import MAKERS
+
+    return sorted([*MAKERS, *NOISES])
+
+
+@cache
+def member(name: str) -> type[Operator]:
+    """The operator class that a physics or a noise model is wrapped in."""
+    require()
+    import deepinv
+
+    from bench.deepinv.noises import NOISES, noise_class
+    from bench.deepinv.physics import MAKERS
+
+    theirs = getattr(deepinv.physics, name)
+    if name in NOISES:
+        return noise_class(name, theirs)
+    maker = MAKERS[name]
+    parameters = [p for key, p in inspect.signature(maker).parameters.items() if key != "rng"]
+    doc = f"{inspect.getdoc(maker)}\n\ndeepinv's {theirs.__module__}.{name}."
+    return made_class(name, PhysicsOperator, {"maker": staticmethod(maker), "__doc__": doc}, parameters)
+
+
+def made_class(
+    name: str,
+    base: type[Operator],
+    attributes: Mapping[str, Any],
+    parameters: list[inspect.Parameter],
+) -> type[Operator]:
+    """A class whose constructor takes ``parameters`` and a seed."""
+    made = type(name, (base,), dict(attributes))
+    seed = inspect.Parameter("seed", inspect.Parameter.KEYWORD_ONLY, default=0, annotation=int)
+    kept = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters[1:]]
+    made.__signature__ = inspect.Signature([parameters[0], *kept, seed])  # type: ignore[attr-defined]
+    return made
+
+
+class PhysicsOperator(Operator):
+    """A physics of deepinv: y = A(x), with the noise that it has by itself behind it.
+
+    Complex measurements and lists of several are laid out as one real tensor, which
+    :class:`bench.deepinv.convert.Layout` turns back. ``inverse`` is there where ``A_dagger`` has a closed
+    form: by the singular value decomposition, by the matrix's pseudo-inverse, or as filtered back-projection.
+    What a network sees is the measurement itself if it has the image's size; else the closed-form inverse or
+    the adjoint; else the numbers laid into images of the image's size, row by row.
+
+    Args:
+        image_shape: ``(C, H, W)``.
+        seed: of all that its constructor draws: masks, matrices, motion; default: the problem's.
+        params: what the physics takes.
+
+    Raises:
+        ValueError: the physics takes no images of that shape, or refuses a parameter.
+    """
+
+    maker: ClassVar[Callable[..., Any] | None] = None
+
+    def __init__(self, image_shape: tuple[int, ...], seed: int = 0, **params: Any):
+        from deepinv import physics
+
+        from bench.deepinv.convert import Images, Layout, forked
+
+        super().__init__(image_shape)
+        generator = stream("cpu", seed, "deepinv", type(self).__name__)
+        with forked(generator):
+            made = self.make(generator, **params)
+        kind: Any = _KINDS.get(type(made).__name__, "plain")
+        self.images = Images(kind, self.image_shape[0])
+        self._noise = made.noise_model
+        self.linear = isinstance(made, physics.LinearPhysics)
+        self._physics = {torch.device("cpu"): made.eval().requires_grad_(False)}
+        try:
+            with torch.no_grad():
+                self.layout = Layout.of(made.A(self.images.to_native(self._black())), self.images.folded)
+        except Exception as error:
+            raise ValueError(
+                f"deepinv.{type(self).__name__} takes no images of {self.image_shape}: {error}"
+            ) from error
+        self._closed = _closed_form(made)
+
+    def make(self, generator: torch.Generator, **params: Any) -> Any:
+        """The physics of deepinv, for images of ``image_shape``, on the CPU."""
+        maker = type(self).maker
+        if maker is None:
+            raise NotImplementedError(f"{type(self).__name__} does not define make")
+        return maker(self.image_shape, generator, **params)
+
+    def physics(self, device: torch.device) -> Any:
+        """The physics itself, on a device."""
+        if device not in self._physics:
+            self._physics[device] = copy.deepcopy(self._physics[torch.device("cpu")]).to(device)
+        return self._physics[device]
+
+    def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        native = self.images.to_native(x if x.is_complex() else x.float())
+        y: Tensor = self.layout.pack(self.physics(x.device).A(native))
+        return y
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return self._image(self.physics(y.device).A_adjoint(self.layout.unpack(y.float())))
+
+    def inverse(self, y: Tensor) -> Tensor:
+        if not self._closed:
+            raise NotImplementedError(f"the pseudo-inverse of {type(self).__name__} is iterative")
+        physics = self.physics(y.device)
+        return self._image(self._closed(physics, self.layout.unpack(y.float())))
+
+    def as_image(self, y: Tensor) -> Tensor:
+        size = self.image_shape[-2:]
+        spectrum = self.images.kind != "plain"
+        if not spectrum and y.dim() == 4 and y.shape[-2:] == size and not self.layout.several:
+            return y
+        if self.linear:
+            return super().as_image(self.inverse(y) if self._closed else self.adjoint(y))
+        if y.dim() == 4 and y.shape[-2:] == size:
+            return y
+        flat = y.flatten(1)
+        area = size[0] * size[1]
+        padded = torch.nn.functional.pad(flat, (0, -flat.shape[1] % area))
+        return padded.reshape(len(y), -1, *size)
+
+    def own_noise(self, named: bool) -> Operator | None:
+        from bench.deepinv.noises import noise_operator
+
+        return None if named else noise_operator(self._noise, self.measurement_shape)
+
+    def can(self, method: str) -> bool:
+        if method == "inverse":
+            return self._closed is not None
+        return self.linear if method == "adjoint" else super().can(method)
+
+    def _black(self) -> Tensor:
+        return torch.zeros(1, *self.image_shape)
+
+    def _image(self, x: Tensor) -> Tensor:
+        return self.images.from_native(x, self.image_dtype)
+
+
+def _closed_form(physics: Any) -> Callable[[Any, Any], Tensor] | None:
+    """The closed-form inverse of a physics; None where its pseudo-inverse is iterated or guessed."""
+    from deepinv import physics as theirs
+
+    if isinstance(physics, theirs.DecomposablePhysics | theirs.CompressedSensing):
+        return lambda on_device, y: on_device.A_dagger(y)
+    if isinstance(physics, theirs.Tomography):
+        return lambda on_device, y: on_device.A_dagger(y, fbp=True)
+    return None
