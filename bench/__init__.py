@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from bench.datasets import Dataset as Dataset
     from bench.datasets import Split as Split
     from bench.datasets import Splits as Splits
+    from bench.deepinv.convert import to_deepinv as to_deepinv
+    from bench.deepinv.export import export as export
     from bench.errors import BenchError as BenchError
     from bench.errors import UsageError as UsageError
     from bench.leaderboard.table import table as table
@@ -48,9 +50,11 @@ _HOMES = {
     "Split": "bench.datasets",
     "Splits": "bench.datasets",
     "UsageError": "bench.errors",
+    "export": "bench.deepinv.export",
     "load": "bench.runs.loaded",
     "run": "bench.runs.runner",
     "table": "bench.leaderboard.table",
+    "to_deepinv": "bench.deepinv.convert",
 }
 _MODULES = ("leaderboard", "testing")
 __all__ = [*_HOMES, *_MODULES]  # noqa: PLE0604 - every name is a text
@@ -61,6 +65,8 @@ def __getattr__(name: str) -> "Any":
     if name in _MODULES:
         return importlib.import_module(f"bench.{name}")
     if name in _HOMES:
+        if _HOMES[name] == "bench.deepinv.convert":
+            importlib.import_module("bench.deepinv").require()
         return getattr(importlib.import_module(_HOMES[name]), name)
     if name == "__version__":
         return _version()

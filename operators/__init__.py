@@ -42,6 +42,13 @@ def noting_uses(used: set[str]) -> Iterator[None]:
         _noted.reset(token)
 
 
+def note(*names: str) -> None:
+    """Note uses of an operator that are not calls of its methods: of the physics inside it."""
+    used = _noted.get()
+    if used is not None:
+        used.update(names)
+
+
 def _noting(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     """``method``, which notes its name when it is called from outside the operator."""
 

@@ -8,7 +8,7 @@ import torch
 from deepinv import physics
 from torch import Tensor
 
-from bench.deepinv.convert import forked
+from bench.deepinv.layout import forked
 from bench.deepinv.operators import made_class
 from bench.operators import Operator
 

@@ -115,7 +115,7 @@ class PhysicsOperator(Operator):
     """A physics of deepinv: y = A(x), with the noise that it has by itself behind it.
 
     Complex measurements and lists of several are laid out as one real tensor, which
-    :class:`bench.deepinv.convert.Layout` turns back. ``inverse`` is there where ``A_dagger`` has a closed
+    :class:`bench.deepinv.layout.Layout` turns back. ``inverse`` is there where ``A_dagger`` has a closed
     form: by the singular value decomposition, by the matrix's pseudo-inverse, or as filtered back-projection.
     What a network sees is the measurement itself if it has the image's size; else the closed-form inverse or
     the adjoint; else the numbers laid into images of the image's size, row by row.
@@ -134,7 +134,7 @@ class PhysicsOperator(Operator):
     def __init__(self, image_shape: tuple[int, ...], seed: int = 0, **params: Any):
         from deepinv import physics
 
-        from bench.deepinv.convert import Images, Layout, forked
+        from bench.deepinv.layout import Images, Layout, forked
 
         super().__init__(image_shape)
         generator = stream("cpu", seed, "deepinv", type(self).__name__)

@@ -8,7 +8,7 @@ import torch
 
 from bench import registry, testing
 from bench.deepinv import operators
-from bench.deepinv.convert import Layout, forked
+from bench.deepinv.layout import Layout, forked
 from bench.errors import UsageError
 from bench.problem import build_operator
 from bench.spec import parse_chain
