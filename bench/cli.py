@@ -325,6 +325,26 @@ def compare(
 
 
 @app.command()
+def merge(
+    other: Annotated[Path, typer.Argument(parser=_folder, metavar="OTHER_RESULTS", help="Their folder.")],
+    results: Results = Path("results"),
+) -> None:
+    """Bring in the records of another results folder: each is checked, nothing is overwritten.
+
+    Exit code 1: some are no sound records, or another record holds their place.
+
+    Example:
+      bench merge /media/cluster/results
+    """
+    from bench.runs.merge import merge as merged
+
+    outcome = merged(other, results)
+    print(outcome.text())
+    if outcome.conflicts or outcome.refused:
+        raise typer.Exit(1)
+
+
+@app.command()
 def show(
     run: Annotated[str, typer.Argument(help="The run's name, or its beginning.")],
     results: Results = Path("results"),
