@@ -110,6 +110,15 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="Run again what has a record.")] = False,
     baselines: Annotated[bool, typer.Option(help="Also run the operator's floor and ceilings.")] = True,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
+    threads: Annotated[
+        int | None, typer.Option(help="Cores for each run (all of them, shared among the jobs).")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds after which a run is stopped, and counts as failed.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would run, and about how long it would take.")
+    ] = False,
     **recipe: Any,
 ) -> None:
     """Run models on operators; the floor and the known ceilings of each operator run along.
@@ -124,9 +133,14 @@ def run(
       bench run --suite paper
 
       bench run my_suite.toml --dataset stl10 --preset paper
+
+      bench run --suite contrast --seeds 5 --jobs 4 --threads 2 --dry-run
     """
     if seed and seeds:
         raise UsageError("give --seed (each by its number) or --seeds (how many), not both")
+    from bench.sweeps.means import Means
+
+    means = Means(jobs, threads, timeout)
     trainings = list(range(seeds)) if seeds else seed
     asked = {
         "preset": preset, "device": device, "changes": recipe, "baselines": baselines,
@@ -137,9 +151,8 @@ def run(
             raise UsageError("give a suite, or --operator and --model, not both")
         from bench.console.runs import run_suite
 
-        run_suite(
-            file or suite or "", {"dataset": dataset, "seeds": trainings, **asked}, results, force, jobs
-        )
+        chosen = {"dataset": dataset, "seeds": trainings, **asked}
+        run_suite(file or suite or "", chosen, results, force, means, dry_run)
         return
     if not model or not (operator or dataset):
         raise UsageError(
@@ -158,7 +171,7 @@ def run(
         "dataset": dataset or "photos",
         "seeds": trainings or [0],
     }
-    run_pairs({**pairs, **given}, results, force, jobs)
+    run_pairs({**pairs, **given}, results, force, means, dry_run)
 
 
 @app.command("list")

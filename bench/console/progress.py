@@ -13,6 +13,7 @@ from rich.table import Table
 from bench.console.screen import console
 
 if TYPE_CHECKING:
+    from bench.runs.record import Record
     from bench.runs.runner import Run
     from bench.training import Progress as Step
 
@@ -56,26 +57,53 @@ def recipe_text(run: "Run") -> str:
 
 
 class Bar:
-    """Progress of one training after another: a live bar, or a line per epoch where there is no screen."""
+    """Progress of runs: live, one line for all and one for each that is under way; else a line per epoch.
 
-    def __init__(self, progress: Progress):
+    What is done leaves the display, which is no longer than the runs at a time, however many there are.
+    """
+
+    def __init__(self, progress: Progress, total: int):
         self.progress = progress
         self.tasks: dict[int, TaskID] = {}
         self.told: set[str] = set()
+        self.finished = self.failed = 0
+        self.total = total
+        self.whole = progress.add_task(self._counts(), total=total, text="") if total > 1 else None
 
     def step(self, run: "Run", step: "Step") -> None:
         """Show how far a run is."""
-        label = f"{run.spec.operator_label} {run.spec.model.label}"
+        label = _label(run)
         if id(run) not in self.tasks:
             self.tasks[id(run)] = self.progress.add_task(escape(label), text="")
+            self._count()
         trains = step.stage == "training"
         text = _epoch_text(step) if trains else step.stage
         total = step.epochs * step.steps if trains else step.steps or None
         done = max(step.epoch - 1, 0) * step.steps + step.step
-        self.progress.update(self.tasks[id(run)], total=total, completed=done, text=text)
-        waits = step.stage.startswith("waiting")
-        if (trains and step.step == step.steps) or (waits and f"{label}: {text}" not in self.told):
+        self.progress.update(self.tasks[id(run)], total=total, completed=done, text=escape(text))
+        tells = step.stage.startswith(("waiting", "again"))
+        if (trains and step.step == step.steps) or (tells and f"{label}: {text}" not in self.told):
             self._tell(f"{label}: {text}")
+
+    def done(self, run: "Run", record: "Record") -> None:
+        """Take a run that is done off the display, and count it."""
+        if (task := self.tasks.pop(id(run), None)) is not None:
+            self.progress.remove_task(task)
+        self.finished += 1
+        self.failed += record.status == "failed"
+        self._count()
+        if record.status == "failed":
+            self._tell(f"{_label(run)}: failed: {record.reason}")
+
+    def _count(self) -> None:
+        if self.whole is not None:
+            self.progress.update(self.whole, description=self._counts(), completed=self.finished)
+
+    def _counts(self) -> str:
+        running = len(self.tasks)
+        waiting = self.total - self.finished - running
+        failed = f", [red]{self.failed} failed[/]" if self.failed else ""
+        return f"[bold]{self.finished} of {self.total} done[/]{failed}, {running} running, {waiting} waiting"
 
     def _tell(self, text: str) -> None:
         """A line where there is no screen to show a bar on."""
@@ -84,14 +112,19 @@ class Bar:
             console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
+def _label(run: "Run") -> str:
+    seed = f" (seed {run.spec.seed})" if run.spec.seed else ""
+    return f"{run.spec.operator_label} {run.spec.model.label}{seed}"
+
+
 def _epoch_text(step: "Step") -> str:
     text = f"epoch {step.epoch}/{step.epochs} loss {step.loss:.4f}"
     return text + (f" val {step.validation_psnr:.2f} dB" if math.isfinite(step.validation_psnr) else "")
 
 
 @contextmanager
-def training_bar() -> Iterator[Bar]:
-    """A live progress bar, one line per run."""
+def training_bar(total: int) -> Iterator[Bar]:
+    """A live display of so many runs."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=10),
@@ -100,4 +133,4 @@ def training_bar() -> Iterator[Bar]:
         TextColumn("left"),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        yield Bar(progress)
+        yield Bar(progress, total)

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from bench.console.progress import announce, training_bar
 from bench.console.screen import console
-from bench.console.tables import results_table
+from bench.console.tables import forecast_table, forecast_text, results_table
 from bench.errors import BenchError, Interrupted
 from bench.runs.record import Record
 
 if TYPE_CHECKING:
     from bench.runs.runner import Run
+    from bench.sweeps.means import Means
 
 
-def run_pairs(settings: dict[str, Any], results: Path, force: bool, jobs: int) -> None:
-    """Carry out what :func:`bench.sweeps.plan.plan` makes of ``settings``.
+def run_pairs(settings: dict[str, Any], results: Path, force: bool, means: "Means", dry: bool) -> None:
+    """Carry out what :func:`bench.sweeps.plan.plan` makes of ``settings``; ``dry``: only say what that is.
 
     Raises:
         BenchError: a run failed; all the others are recorded.
@@ -27,11 +28,16 @@ def run_pairs(settings: dict[str, Any], results: Path, force: bool, jobs: int) -
         from bench.sweeps.plan import plan
 
         runs = plan(**settings)
-    _finish(_carry_out(runs, results, force, jobs))
+    if dry:
+        _foretell(runs, results, force, means)
+    else:
+        _finish(_carry_out(runs, results, force, means))
 
 
-def run_suite(name: str, settings: dict[str, Any], results: Path, force: bool, jobs: int) -> None:
-    """Carry out a suite, and write the table and figures that it asks for.
+def run_suite(
+    name: str, settings: dict[str, Any], results: Path, force: bool, means: "Means", dry: bool
+) -> None:
+    """Carry out a suite, and write the table and figures that it asks for; ``dry``: only say what it runs.
 
     Raises:
         BenchError: a run failed; all the others are recorded.
@@ -49,7 +55,10 @@ def run_suite(name: str, settings: dict[str, Any], results: Path, force: bool, j
     console.print(suite.title, style="bold", markup=False)
     for message in left_out:
         console.print(message, style="yellow", markup=False)
-    records = _carry_out(runs, results, force, jobs)
+    if dry:
+        _foretell(runs, results, force, means)
+        return
+    records = _carry_out(runs, results, force, means)
     dataset = specified_dataset(settings["dataset"] or suite.dataset, settings["preset"] or suite.preset)
     for path in write(suite, dataset.label, records, results / "suites" / Path(name).stem):
         console.print(str(path), markup=False, highlight=False, soft_wrap=True)
@@ -58,7 +67,18 @@ def run_suite(name: str, settings: dict[str, Any], results: Path, force: bool, j
     _finish(records)
 
 
-def _carry_out(runs: list["Run"], results: Path, force: bool, jobs: int) -> list[Record]:
+def _foretell(runs: list["Run"], results: Path, force: bool, means: "Means") -> None:
+    """What would be run, what is recorded of it, and about how long the rest would take."""
+    from bench.sweeps.forecast import forecasts
+
+    with console.status("looking at what is recorded"):
+        found = forecasts(runs, results, force)
+    console.print(forecast_table(found))
+    console.print()
+    console.print(forecast_text(found, means.jobs), markup=False, highlight=False, soft_wrap=True)
+
+
+def _carry_out(runs: list["Run"], results: Path, force: bool, means: "Means") -> list[Record]:
     """Announce runs, carry them out with progress, and show what came of them."""
     import torch
 
@@ -71,11 +91,13 @@ def _carry_out(runs: list["Run"], results: Path, force: bool, jobs: int) -> list
         console.print(f"{done} of {len(runs)} runs are already recorded (--force runs them again)")
     records: list[Record] = []
     try:
-        with _terminable(), training_bar() as bar:
-            finished = sweep(runs, results, force=force, report=bar.step, jobs=jobs)
+        with _terminable(), training_bar(len(runs)) as bar:
+            finished = sweep(runs, results, force=force, report=bar.step, means=means)
             # Closed here, so that nothing runs any more when the message appears.
             with closing(finished):
-                records.extend(record for _, record in finished)
+                for run, record in finished:
+                    records.append(record)
+                    bar.done(run, record)
     except KeyboardInterrupt:
         raise Interrupted(_interrupted(runs, records, results, force)) from None
     _show(records)

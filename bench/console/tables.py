@@ -1,6 +1,7 @@
 """Tables on the terminal: results of runs, names, checks and certificates."""
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from bench.describe.certificate import Certificate
     from bench.protocols import Protocol
     from bench.runs.record import Record
+    from bench.sweeps.forecast import Forecast
     from bench.testing import Check
 
 
@@ -45,6 +47,34 @@ def results_table(title: str, records: Iterable["Record"]) -> Table:
 def _table(title: str) -> Table:
     style = {"header_style": "bold", "title_style": "bold cyan", "title_justify": "left"}
     return Table(title=escape(title), box=None, padding=(0, 2, 0, 0), **style)  # type: ignore[arg-type]
+
+
+def forecast_table(forecasts: Iterable["Forecast"]) -> Table:
+    """One row per run that is planned: what is recorded, and about how long the others would take."""
+    table = _table("planned")
+    for name in ("operator", "model", "dataset"):
+        table.add_column(name, overflow="fold")
+    table.add_column("seed", justify="right")
+    table.add_column("state", no_wrap=True)
+    table.add_column("about", justify="right", no_wrap=True)
+    for each in forecasts:
+        spec = each.run.spec
+        names = (spec.operator_label, spec.model.label, spec.dataset.label, str(spec.seed))
+        time = "" if each.state == "recorded" else seconds(each.seconds) or "?"
+        table.add_row(*map(escape, names), each.state, time, style="dim" if each.state == "recorded" else "")
+    return table
+
+
+def forecast_text(forecasts: Sequence["Forecast"], jobs: int) -> str:
+    """How many runs there are to do, and about how long that takes, in a sentence."""
+    from bench.sweeps.forecast import wall_seconds
+
+    rest = [each for each in forecasts if each.state != "recorded"]
+    unknown = sum(math.isnan(each.seconds) for each in rest)
+    text = f"{len(forecasts)} runs: {len(forecasts) - len(rest)} are recorded, {len(rest)} to do"
+    if len(rest) > unknown:
+        text += f", about {seconds(wall_seconds(rest, jobs))} with {jobs} at a time"
+    return text + (f"; no record says how long {unknown} of them take" if unknown else "")
 
 
 def entries_table(title: str, entries: Iterable[Entry]) -> Table:

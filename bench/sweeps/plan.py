@@ -3,10 +3,12 @@
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Executor, as_completed
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from bench.errors import MismatchError
 from bench.runs.lease import LOOK, BusyError
@@ -15,6 +17,7 @@ from bench.runs.request import specify
 from bench.runs.runner import Run
 from bench.spec import RunSpec
 from bench.sweeps import local
+from bench.sweeps.means import ALONE, Means
 from bench.training import Progress
 
 #: Run along with whatever was asked for: the floor, and the references that the operator knows.
@@ -68,8 +71,7 @@ def sweep(
     *,
     force: bool = False,
     report: Callable[[Run, Progress], None] = lambda run, progress: None,
-    jobs: int = 1,
-    executor: Executor | None = None,
+    means: Means = ALONE,
 ) -> Generator[tuple[Run, Record], None, None]:
     """Carry out runs, each recorded as soon as it is done; those that fail give a record that says so.
 
@@ -79,21 +81,28 @@ def sweep(
         runs: what to run.
         results: folder of the records.
         force: run again what has a record.
-        report: called after training steps; not from an executor.
-        jobs: runs at a time, each in a process of its own (:mod:`bench.sweeps.local`).
-        executor: any ``concurrent.futures`` executor (a cluster's) to do the runs on, in place of ``jobs``.
+        report: called after training steps.
+        means: how many at a time, with how many cores each, for how long.
 
     Yields:
-        Each run with its record: in order where there is one job, else as they finish.
+        Each run with its record: in order where this process does them, else as they finish.
     """
-    if executor is not None:
-        futures = {executor.submit(_execute, run.spec, results, force): run for run in runs}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    elif jobs > 1:
-        yield from local.carry_out(runs, results, force, report, jobs)
+    if means.in_process:
+        with _threads(means.share()):
+            yield from _one_by_one(runs, results, force, report)
     else:
-        yield from _one_by_one(runs, results, force, report)
+        yield from local.carry_out(runs, results, force, report, means)
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """The block with torch on so many cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _one_by_one(
@@ -113,10 +122,6 @@ def _one_by_one(
             continue
         busy = 0
         yield run, record
-
-
-def _execute(spec: RunSpec, results: Path, force: bool) -> Record:
-    return Run(spec).execute(results, force)
 
 
 def _checked(spec: RunSpec) -> Run:

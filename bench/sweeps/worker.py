@@ -55,6 +55,7 @@ def _listen(connection: Connection, tasks: "queue.SimpleQueue[Any]") -> None:
 def _answer(connection: Connection, spec: RunSpec, results: Path, force: bool) -> tuple[str, Any]:
     """What came of a run: its record, that somebody else works on it, or an error of usage."""
     sent = 0.0
+    _send(connection, ("begun", Progress(stage="starting")))
 
     def report(step: Progress) -> None:
         nonlocal sent

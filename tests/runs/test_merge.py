@@ -6,8 +6,9 @@ import shutil
 import pytest
 
 from bench.errors import UsageError
+from bench.leaderboard.loading import load
 from bench.runs.merge import merge, named
-from bench.runs.record import Record, read_all, runs_folder
+from bench.runs.record import Record, runs_folder
 from bench.sweeps.plan import plan, sweep
 
 
@@ -48,7 +49,7 @@ def test_sound_records_come_in_whole(other, tmp_path):
 
 def test_the_rule_of_names(recorded):
     """Every fresh record's name follows from what it says was run."""
-    for record in read_all(recorded)[0]:
+    for record in load(recorded).records:
         assert named(record) == record.fingerprint
 
 

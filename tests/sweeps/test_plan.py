@@ -3,6 +3,7 @@
 import pytest
 
 from bench.errors import MismatchError, UsageError
+from bench.sweeps.means import Means
 from bench.sweeps.plan import plan, sweep
 
 BROKEN = """
@@ -53,7 +54,7 @@ def test_typing_errors_come_before_the_data():
 def test_a_failing_operator_leaves_the_others(tmp_path, tiny, plugin, jobs):
     """A run that fails is a record with its error; the others go on, in one process or in several."""
     runs = plan([plugin("broken", BROKEN), "denoising"], ["mean"], tiny)
-    records = [record for _, record in sweep(runs, tmp_path, jobs=jobs)]
+    records = [record for _, record in sweep(runs, tmp_path, means=Means(jobs=jobs))]
     found = {(r.spec.operator_label, r.spec.model.label): r.status for r in records}
     assert found == {
         ("broken", "mean"): "failed", ("denoising", "mean"): "ok", ("denoising", "inverse"): "ok",
