@@ -1,267 +1,230 @@
-"""Charts of the page: Plotly figures as plain dictionaries, drawn by the browser.
+"""Charts of the page; each is a :class:`bench.leaderboard._drawing.Drawing`."""
 
-Colours of text and grid come from the page's style sheet, so that they follow dark mode.
-"""
-
-import html
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
+from bench.leaderboard import placing
+from bench.leaderboard._drawing import LETTER, WIDTH, Axis, Drawing, across, upward
 from bench.leaderboard.groups import Group, Method
 from bench.leaderboard.loading import history
+from bench.leaderboard.looks import Look, of_role
 from bench.leaderboard.plots import by_setting, pareto
 from bench.leaderboard.ranking import Ranking
+from bench.leaderboard.spans import Span
+from bench.leaderboard.statistics import Array
+from bench.runs.record import Record
 from bench.text import number
 
-Figure = dict[str, Any]
+#: Height of a row, of a chart without rows, and of the space below it for ticks and title.
+ROW, TALL, FOOT = 22.0, 250.0, 42.0
 
-#: Okabe & Ito's colours that stand out on white and on black, and shapes for those who see no colours.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "star")
-ROLE_COLOUR = {"model": "#0072B2", "floor": "#8a8a8a", "ceiling": "#009E73"}
+Looks = Mapping[str, Look]
+Points = list[tuple[float, float]]
 
 
-def charts(ranking: Ranking, siblings: Sequence[Group]) -> list[Figure]:
-    """The figures of one group; each has ``title``, ``data``, ``layout``.
+def charts(ranking: Ranking, siblings: Sequence[Group], looks: Looks) -> list[Drawing]:
+    """The charts of one group.
 
     Args:
         ranking: the group with its ranks.
         siblings: groups of the same operator and test measurements with other numbers of training images.
+        looks: colour and mark of every method.
     """
     group = ranking.group
-    places = [speed(place, entries) for place, entries in by_setting(group)]
-    found = [quality(group), *places, distributions(group), training(group), images(siblings)]
-    return [figure for figure in found if figure is not None]
+    places = [speed(place, entries, looks) for place, entries in by_setting(group)]
+    curves = [curve for name in ("validation_psnr", "loss") if (curve := training(group, looks, name))]
+    more = [images(siblings, looks)]
+    found = [quality(ranking, looks), *places, distributions(group, looks), *curves, *more]
+    return [drawing for drawing in found if drawing is not None]
 
 
-def quality(group: Group) -> Figure | None:
-    """Mean PSNR with its 95 % interval, floor and ceiling as lines."""
-    if not group.entries:
+def quality(ranking: Ranking, looks: Looks) -> Drawing | None:
+    """Mean and 95 % interval of every method, floor and ceiling as lines."""
+    entries, metric = ranking.group.entries, ranking.metric
+    if not entries:
         return None
-    means = [e.mean() for e in group.entries]
-    ends = [e.interval() for e in group.entries]
-    edge = _edges([v for v in [*means, *sum(ends, ())] if math.isfinite(v)])
-    rows = list(range(len(means)))
-    trace = {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [edge(m) for m in means],
-        "y": rows,
-        "hovertext": [_told(e) for e in group.entries],
-        "hoverinfo": "text",
-        "cliponaxis": False,
-        "error_x": {
-            "type": "data",
-            "symmetric": False,
-            "array": [edge(h) - edge(m) for m, (_, h) in zip(means, ends, strict=True)],
-            "arrayminus": [edge(m) - edge(low) for m, (low, _) in zip(means, ends, strict=True)],
-            "thickness": 2,
-            "width": 4,
-        },
-        "marker": {
-            "size": 10,
-            "color": [ROLE_COLOUR[e.role] for e in group.entries],
-            "symbol": [_symbol_at_edge(m) for m in means],
-        },
-    }
-    labels = {
-        "type": "scatter",
-        "mode": "text",
-        "x": [edge(high) for _, high in ends],
-        "y": rows,
-        "text": [f"  {number(m, 1)}" for m in means],
-        "textposition": "middle right",
-        "cliponaxis": False,
-        "hoverinfo": "skip",
-    }
-    axis = {"tickvals": rows, "ticktext": [_name(e) for e in group.entries], "autorange": "reversed"}
-    layout = {
-        "xaxis": {"title": {"text": "PSNR (dB), 95 % interval"}, "range": _range(edge, means)},
-        "yaxis": axis,
-        "shapes": [_line(e) for e in (group.floor, group.ceiling) if e and math.isfinite(e.mean())],
-        "height": 130 + 34 * len(means),
-        "showlegend": False,
-    }
-    return {"title": "Quality, with floor and ceiling", "data": [trace, labels], "layout": layout}
+    ends = [e.interval(metric.name) for e in entries]
+    means = [e.mean(metric.name) for e in entries]
+    span = Span.of([*means, *sum(ends, ())])
+    drawing, axis = _rows(
+        f"{metric.title}, with 95 % interval", entries, span, f"{metric.title} {metric.unit}"
+    )
+    for line in (ranking.group.floor, ranking.group.ceiling):
+        if line is not None and not span.beyond(value := line.mean(metric.name)):
+            drawing.line(axis(value), 0, axis(value), drawing.height - FOOT, line.role)
+    for i, (entry, mean, (low, high)) in enumerate(zip(entries, means, ends, strict=True)):
+        y, look = _row(i), of_role(looks[entry.label], entry.role)
+        places = [axis(span.place(v)) for v in (low, mean, high)]
+        if not math.isnan(low) and not span.beyond(mean):
+            drawing.line(places[0], y, places[2], y, "interval", look.colour)
+        told = f"{entry.label}: {number(mean, metric.digits)} {metric.unit}"
+        drawing.mark(places[1], y, look, told)
+        star = "★ " if ranking.standings[i].best else ""
+        drawing.text(WIDTH, y, f"{star}{number(mean, min(metric.digits, 3) - (metric.unit == 'dB'))}", "end")
+    return drawing
 
 
-def speed(place: str, entries: Sequence[Method]) -> Figure:
-    """PSNR against reconstructions per second on one machine, with the Pareto front."""
+def speed(setting: str, entries: Sequence[Method], looks: Looks) -> Drawing:
+    """PSNR against reconstructions per second in one setting; the Pareto front steps down to the right."""
     points = [(e.first.timings["images_per_second"], e.mean()) for e in entries]
-    edge = _edges([y for _, y in points if math.isfinite(y)])
-    front = [points[i] for i in pareto(points)]
-    line: Figure = {
-        "type": "scatter",
-        "mode": "lines",
-        "x": [x for x, _ in front],
-        "y": [edge(y) for _, y in front],
-        "line": {"shape": "vh", "color": "#8a8a8a", "width": 1.5},
-        "hoverinfo": "skip",
-        "name": "Pareto front",
-    }
-    dots: list[Figure] = [
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "x": [x],
-            "y": [edge(y)],
-            "name": _name(e) + ("" if math.isfinite(y) else f" ({number(y)} dB)"),
-            "hovertext": [f"{_told(e)}<br>{number(x, 0)} images/s"],
-            "hoverinfo": "text",
-            "marker": {"size": 11, **_style(i)},
-        }
-        for i, (e, (x, y)) in enumerate(zip(entries, points, strict=True))
+    span = Span.of([y for _, y in points])
+    drawing = Drawing(f"PSNR against speed: {setting}", TALL)
+    x, y = _logarithmic([x for x, _ in points]), Axis(*span.ends, TALL - FOOT, 22)
+    across(drawing, x, 22, TALL - FOOT, "images per second")
+    upward(drawing, y, x.start, x.end, "PSNR (dB)")
+    shown = [(x(a), y(span.place(b))) for a, b in points]
+    drawing.path(_stairs([shown[i] for i in pareto(points)], x.start), "front")
+    for entry, (a, b), place in zip(entries, points, shown, strict=True):
+        told = f"{entry.label}: {number(b)} dB, {number(a, 0)} images/s"
+        drawing.mark(*place, of_role(looks[entry.label], entry.role), told, 10)
+    names = [
+        _short(e) + (f" {number(b, 1)}" if span.beyond(b) else "")
+        for e, (_, b) in zip(entries, points, strict=True)
     ]
-    layout = {
-        "xaxis": {"title": {"text": "images per second"}, **_logarithmic([x for x, _ in points])},
-        "yaxis": {"title": {"text": "PSNR (dB)"}},
-    }
-    return {"title": f"Quality against speed: {place}", "data": [line, *dots], "layout": layout}
+    sizes = [(LETTER * len(n), 12.0) for n in names]
+    labels = placing.beside(shown, sizes, (x.start, 14, WIDTH, TALL - FOOT), 8)
+    for name, label in zip(names, labels, strict=True):
+        if label is not None:
+            drawing.text(*label, name, "middle", "label")
+    return drawing
 
 
-def distributions(group: Group) -> Figure | None:
-    """Per-image PSNR: box from the 25th to the 75th percentile, whiskers to the 5th and 95th."""
+def _stairs(front: Points, left: float) -> Points:
+    """A front from the fastest point to the best as a line: what is reached at each speed."""
+    steps = [(front[0][0], front[0][1])]
+    for (a, b), (c, d) in pairwise(front):
+        steps += [(c, b), (c, d)] if c < a else []
+    return [*steps, (left, front[-1][1])]
+
+
+def distributions(group: Group, looks: Looks) -> Drawing | None:
+    """PSNR of the units: box from the 25th to the 75th percentile, whiskers to the 5th and 95th."""
     if not group.entries:
         return None
-    scores = [e.score() for e in group.entries]
-    finite = [v for s in scores for v in s[np.isfinite(s)]]
-    edge = _edges(finite)
-    marks = np.array([[edge(q) for q in _quantiles(s)] for s in scores])
-    trace: Figure = {
-        "type": "box",
-        "orientation": "h",
-        "y": list(range(len(scores))),
-        **{k: marks[:, i].tolist() for i, k in enumerate(("lowerfence", "q1", "median", "q3", "upperfence"))},
-        "marker": {"color": "#0072B2"},
-        "line": {"width": 1.5},
-        "hoverinfo": "x",
-    }
-    names = [_name(e) + _infinite(s) for e, s in zip(group.entries, scores, strict=True)]
-    layout = {
-        "xaxis": {"title": {"text": "PSNR of each test image (dB): 5, 25, 50, 75, 95 %"}},
-        "yaxis": {"tickvals": list(range(len(scores))), "ticktext": names, "autorange": "reversed"},
-        "height": 130 + 34 * len(scores),
-        "showlegend": False,
-    }
-    return {"title": "Scores image by image", "data": [trace], "layout": layout}
+    marks = [_quantiles(e.score()) for e in group.entries]
+    span = Span.of([v for row in marks for v in row])
+    unit = group.entries[0].first.data.unit
+    title = f"PSNR {unit} by {unit}"
+    drawing, axis = _rows(title, group.entries, span, "PSNR (dB): 5, 25, 50, 75 and 95 %")
+    for i, (entry, row) in enumerate(zip(group.entries, marks, strict=True)):
+        places, y = [axis(span.place(v)) for v in row], _row(i)
+        colour = of_role(looks[entry.label], entry.role).colour
+        drawing.line(places[0], y, places[4], y, "whisker", colour)
+        drawing.line(places[1], y, places[3], y, "box", colour)
+        drawing.line(places[2], y - 6, places[2], y + 6, "median")
+        drawing.text(WIDTH, y, _infinite(entry.score()), "end", "soft")
+    return drawing
 
 
-def training(group: Group) -> Figure | None:
-    """PSNR of the validation split after every epoch."""
-    traces: list[Figure] = []
+def training(group: Group, looks: Looks, name: str) -> Drawing | None:
+    """``validation_psnr`` or ``loss`` after every epoch, of each method's first training."""
+    curves = {}
     for entry in group.entries:
         curve = history(entry.first)
-        if len(curve):
-            values = zip(curve.epoch.tolist(), curve.validation_psnr.tolist(), strict=True)
-            traces.append(_curve(_name(entry), list(values), len(traces)))
-    if not traces:
-        return None
-    layout = _axes("epoch", "validation PSNR (dB)") | {"showlegend": len(traces) > 1}
-    layout["xaxis"] |= {"tick0": 0, "dtick": max(1, math.ceil(max(t["x"][-1] for t in traces) / 10))}
-    return {"title": "Training curves", "data": traces, "layout": layout}
+        if len(curve) > 1 and name in curve:
+            curves[entry.label] = list(zip(curve.epoch.tolist(), curve[name].tolist(), strict=True))
+    title = {"validation_psnr": "Validation PSNR (dB)", "loss": "Training loss"}[name]
+    return _curves(title, curves, looks, "epoch", 1.0 if name == "validation_psnr" else 0.0)
 
 
-def images(siblings: Sequence[Group]) -> Figure | None:
+def run(record: Record, label: str, looks: Looks) -> list[Drawing]:
+    """Validation PSNR and training loss of one run."""
+    own = Group("", "", "", (Method(label, (record,)),))
+    return [c for name in ("validation_psnr", "loss") if (c := training(own, looks, name))]
+
+
+def images(siblings: Sequence[Group], looks: Looks) -> Drawing | None:
     """PSNR against the number of training images, where runs differ in it."""
-    points: dict[str, list[tuple[float, float]]] = {}
+    points: dict[str, Points] = {}
     for group in siblings:
         for entry in group.of_role("model"):
-            points.setdefault(_name(entry), []).append((entry.first.data.train, entry.mean()))
-    curves = {name: sorted(found) for name, found in points.items() if len(found) > 1}
-    if not curves:
+            points.setdefault(entry.label, []).append((entry.first.data.train, entry.mean()))
+    curves = {
+        name: sorted(found) for name, found in points.items() if len({x for x, _ in found if x > 0}) > 1
+    }
+    return _curves("PSNR (dB) against training images", curves, looks, "training images", 1.0, True)
+
+
+def _curves(
+    title: str,
+    curves: Mapping[str, Points],
+    looks: Looks,
+    below: str,
+    least: float,
+    logarithmic: bool = False,
+) -> Drawing | None:
+    """Lines with their names at their ends."""
+    kept = {n: [(x, y) for x, y in points if math.isfinite(y)] for n, points in curves.items()}
+    kept = {name: points for name, points in kept.items() if points}
+    if not kept:
         return None
-    layout = _axes("training images", "PSNR (dB)")
-    layout["xaxis"] |= _logarithmic([x for found in curves.values() for x, _ in found])
-    traces = [_curve(name, found, i) for i, (name, found) in enumerate(curves.items())]
-    return {"title": "Quality against number of training images", "data": traces, "layout": layout}
+    names = list(kept)
+    right = WIDTH - (LETTER * max(map(len, map(_cut, names))) + 14 if len(names) > 1 else 8)
+    xs = [x for points in kept.values() for x, _ in points]
+    span = Span.of([y for points in kept.values() for _, y in points], least)
+    drawing = Drawing(title, TALL)
+    x = _logarithmic(xs, right) if logarithmic else Axis(min(xs), max(*xs, min(xs) + 1), 48, right)
+    y = Axis(span.low - 1e-9 - 0.05 * (span.high - span.low), span.ends[1] + 1e-9, TALL - FOOT, 22)
+    across(drawing, x, 22, TALL - FOOT, below)
+    upward(drawing, y, x.start, x.end, "")
+    for name, points in kept.items():
+        places = [(x(a), y(span.place(b))) for a, b in points]
+        drawing.path(places, "curve", looks[name].colour)
+        for place, (a, b) in zip(places, points, strict=True):
+            if len(points) <= 30:
+                drawing.mark(*place, looks[name], f"{name}: {number(b, 4)} at {a:g}", 6)
+    _ends(drawing, {n: y(span.place(points[-1][1])) for n, points in kept.items()}, looks, right)
+    return drawing
 
 
-def _axes(x: str, y: str) -> Figure:
-    return {"xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}}}
+def _ends(drawing: Drawing, heights: Mapping[str, float], looks: Looks, right: float) -> None:
+    """Names at the right of the lines, none on another."""
+    if len(heights) < 2:
+        return
+    for name, height in zip(heights, placing.apart(list(heights.values()), 13), strict=True):
+        drawing.text(right + 8, height, _cut(name), "start", "label", told=name)
+        drawing.line(right + 1, heights[name], right + 6, height, "leader", looks[name].colour)
 
 
-def _logarithmic(values: Sequence[float]) -> Figure:
-    """A logarithmic axis with ticks at powers of ten, and 2 and 5 times them where there is room."""
-    low, high = math.log10(min(values)), math.log10(max(values))
-    ticks = [
-        d * 10.0**e
-        for e in range(math.floor(low) - 1, math.ceil(high) + 2)
-        for d in ((1, 2, 5) if high - low < 2 else (1,))
-    ]
-    texts = [f"{t:,.0f}" if t >= 1 else f"{t:g}" for t in ticks]
-    pad = max(0.08 * (high - low), 0.12)
-    return {"type": "log", "tickvals": ticks, "ticktext": texts, "range": [low - pad, high + pad]}
+def _rows(title: str, entries: Sequence[Method], span: Span, below: str) -> tuple[Drawing, Axis]:
+    """A chart with one row per method, names at the left."""
+    height = ROW * len(entries) + FOOT
+    drawing = Drawing(title, height)
+    left = 14 + LETTER * max(len(_short(e)) for e in entries)
+    axis = Axis(*span.ends, left, WIDTH - 54)
+    across(drawing, axis, 0, height - FOOT, below)
+    for i, entry in enumerate(entries):
+        drawing.text(0, _row(i), _short(entry), told=entry.label)
+    return drawing, axis
 
 
-def _curve(name: str, points: Iterable[tuple[float, float]], index: int) -> Figure:
-    x, y = zip(*points, strict=True)
-    return {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "name": name,
-        "x": list(x),
-        "y": [v if math.isfinite(v) else None for v in y],
-        "line": {"color": COLOURS[index % len(COLOURS)]},
-        "marker": {"size": 7, **_style(index)},
-    }
+def _row(index: int) -> float:
+    return ROW * (index + 0.5)
 
 
-def _style(index: int) -> Figure:
-    turn = index // len(COLOURS)
-    return {"color": COLOURS[index % len(COLOURS)], "symbol": SYMBOLS[(index + turn) % len(SYMBOLS)]}
+def _short(entry: Method) -> str:
+    return _cut(entry.label)
 
 
-def _name(entry: Method) -> str:
-    """Plotly reads some HTML in texts: names of plug-ins must not be any."""
-    return html.escape(entry.label)
+def _cut(label: str, most: int = 24) -> str:
+    return label if len(label) <= most else f"{label[: most - 1]}…"
 
 
-def _told(entry: Method) -> str:
-    low, high = entry.interval()
-    return f"{_name(entry)}: {number(entry.mean())} dB [{number(low)}, {number(high)}]"
+def _logarithmic(values: Iterable[float], right: float = WIDTH - 8) -> Axis:
+    found = [v for v in values if v > 0] or [1.0]
+    low, high = min(found), max(found)
+    pad = max((high / low) ** 0.08, 1.3)
+    return Axis(low / pad, high * pad, 48, right, logarithmic=True)
 
 
-def _infinite(scores: Any) -> str:
+def _infinite(scores: Array) -> str:
     counts = [(int((scores == v).sum()), sign) for v, sign in ((np.inf, "+∞"), (-np.inf, "−∞"))]
-    text = ", ".join(f"{n} × {sign}" for n, sign in counts if n)
-    return f" ({text})" if text else ""
+    return ", ".join(f"{n} × {sign}" for n, sign in counts if n)
 
 
-def _quantiles(scores: Any) -> list[float]:
+def _quantiles(scores: Array) -> list[float]:
     """Percentiles 5, 25, 50, 75 and 95 that are scores themselves, so that infinity is not averaged."""
-    return list(np.quantile(scores, (0.05, 0.25, 0.5, 0.75, 0.95), method="inverted_cdf"))
-
-
-def _edges(finite: Sequence[float]) -> Callable[[float], float]:
-    """A function that puts infinite values beyond the finite ones."""
-    low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
-    pad = max(0.12 * (high - low), 0.5)
-    return lambda value: value if math.isfinite(value) else high + pad if value > 0 else low - pad
-
-
-def _range(edge: Callable[[float], float], means: Sequence[float]) -> list[float]:
-    low, high = edge(-math.inf), edge(math.inf)
-    return [low - 0.02 * (high - low), high + 0.12 * (high - low)]
-
-
-def _symbol_at_edge(value: float) -> str:
-    return "circle" if math.isfinite(value) else "triangle-right" if value > 0 else "triangle-left"
-
-
-def _line(entry: Method) -> Figure:
-    return {
-        "type": "line",
-        "yref": "paper",
-        "y0": 0,
-        "y1": 1,
-        "x0": entry.mean(),
-        "x1": entry.mean(),
-        "line": {
-            "color": ROLE_COLOUR[entry.role],
-            "width": 1.5,
-            "dash": "dot" if entry.role == "floor" else "dash",
-        },
-    }
+    return [float(v) for v in np.quantile(scores, (0.05, 0.25, 0.5, 0.75, 0.95), method="inverted_cdf")]

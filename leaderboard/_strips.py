@@ -1,5 +1,6 @@
 """Pictures of the gallery: the sample images of one run, one below the other in a single PNG."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,31 @@ def samples(record: Record) -> dict[str, np.ndarray[Any, Any]]:
     return {kind: rgb(found[kind]) for kind in KINDS} if found else {}
 
 
+def by_content(truth: np.ndarray[Any, Any]) -> list[int]:
+    """Numbers of images ``(N, ...)``, those with the largest standard deviation first.
+
+    It hangs on the true images alone: every model is shown on the same ones, in the same order.
+    """
+    spread = truth.reshape(len(truth), -1).std(axis=1)
+    return [int(i) for i in np.argsort(-spread, kind="stable")]
+
+
+def errors(images: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Absolute error of images ``(N, H, W, 3)``, the mean of their channels: ``(N, H, W)``, range 1."""
+    if images.shape != truth.shape:
+        return np.ones(images.shape[:3])
+    found: np.ndarray[Any, Any] = np.abs(images.astype(float) - truth).mean(axis=3) / 255
+    return found
+
+
+def error_map(values: np.ndarray[Any, Any], largest: float) -> np.ndarray[Any, Any]:
+    """Errors ``(N, H, W)`` as colours: black is none, pale yellow ``largest`` and more."""
+    from matplotlib import colormaps
+
+    colours: np.ndarray[Any, Any] = colormaps["inferno"](np.clip(values / largest, 0, 1), bytes=True)
+    return np.ascontiguousarray(colours[..., :3])
+
+
 def sample_tensors(record: Record) -> dict[str, np.ndarray[Any, Any]]:
     """The sample images of a run by kind, ``(N, C, H, W)`` uint8; empty if there are none to be read."""
     path = record.folder / "samples.safetensors" if record.folder else None
@@ -72,6 +98,9 @@ def write(images: np.ndarray[Any, Any], folder: Path, name: str, captions: tuple
     return Strip(f"images/{name}.png", count, width, height, captions)
 
 
-def captions(record: Record, count: int) -> tuple[str, ...]:
-    """PSNR of the first images of a run."""
-    return tuple(decibel(v) for v in scores(record, "psnr")[:count])
+def captions(record: Record, order: Sequence[int]) -> tuple[str, ...]:
+    """PSNR of images of a run; none where a unit is a volume: its images share one."""
+    values = scores(record, "psnr")
+    if record.data.unit != "image":
+        return ()
+    return tuple(decibel(values[i]) for i in order if i < len(values))

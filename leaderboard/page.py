@@ -1,37 +1,44 @@
 """The leaderboard as one static folder that opens from the disk and needs no network."""
 
 import hashlib
-import importlib.util
-import math
+import json
 import re
-import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader
 
 import bench
 from bench import text
-from bench.errors import UsageError
+from bench.errors import BenchError, UsageError
 from bench.files import replacing_folder
-from bench.leaderboard import _strips, export
-from bench.leaderboard._charts import charts, training
+from bench.leaderboard import _charts, _index, _problem, _strips, export
 from bench.leaderboard._strips import Strip
-from bench.leaderboard.groups import Group, Method
-from bench.leaderboard.loading import Certificate, history
+from bench.leaderboard.groups import Group
+from bench.leaderboard.loading import Certificate
+from bench.leaderboard.looks import looks, of_role
 from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.rows import footnote, place, remark, speed
 from bench.leaderboard.show import flat
 from bench.leaderboard.table import COLUMNS, Board
+from bench.runs.reading import MOST_JSON, contents
 from bench.runs.record import Record
 
-#: Problems with pictures on the front page; all others are in its table.
+#: Problems with pictures on the front page; all others are in its matrix.
 CARDS = 12
+#: Files of a run that its page offers.
+OFFERED = ("record.json", "scores.parquet", "history.parquet")
+#: Largest picture of an operator that is taken over, in bytes.
+MOST_PICTURE = 16 * MOST_JSON
+
+Row = tuple[str, Record | None, Strip]
 
 
 def write(board: Board, target: Path) -> Path:
@@ -58,67 +65,95 @@ class _Site:
     def write(self) -> None:
         for name in ("assets", "images", "problems", "runs", "downloads"):
             (self.folder / name).mkdir()
-        _write_assets(self.folder / "assets")
+        for name in ("page.css", "page.js", "table.js"):
+            own = files("bench.leaderboard") / "static" / name
+            (self.folder / "assets" / name).write_bytes(own.read_bytes())
         export.write(self.board, self.folder / "downloads")
-        self.strips = self._write_strips()
+        self.strips: dict[str, Strip] = {}
+        self.given: dict[str, str] = {}  # what measurement and truth of a run are called
+        self.errors: dict[str, tuple[Strip, float]] = {}
         for ranking in self.board.rankings:
             self._write_problem(ranking)
         self._write_index()
 
     @cached_property
     def environment(self) -> Environment:
-        """Templates; everything they print is escaped unless it is marked as safe."""
+        """Templates; everything they print is escaped."""
         environment = Environment(
             loader=PackageLoader("bench.leaderboard"), autoescape=True, trim_blocks=True, lstrip_blocks=True
         )
+        environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "separators": (",", ":")}
         environment.globals |= {
             "number": text.number, "count": text.count, "seconds": text.seconds, "share": text.share,
             "interval": text.interval, "place": place, "slug": slug, "run_name": run_name,
-            "remark": remark, "speed": speed,
+            "remark": remark, "speed": speed, "looks": self.looks, "of_role": of_role,
             "version": bench.__version__,
         }  # fmt: skip
         return environment
+
+    @cached_property
+    def looks(self) -> dict[str, Any]:
+        return looks(e.label for r in self.board.rankings for e in r.group.entries)
 
     def _render(self, template: str, path: str, **content: Any) -> None:
         page = self.environment.get_template(template).render(root="../" * path.count("/"), **content)
         (self.folder / path).write_text(page, encoding="utf-8")
 
-    def _write_strips(self) -> dict[str, Strip]:
-        """Pictures of every run by fingerprint; measurement and truth once per test measurements."""
-        folder, strips = self.folder / "images", {}
-        for record in self.board.records:
-            images = _strips.samples(record) if record.status == "ok" else {}
+    def _write_strips(self, group: Group) -> None:
+        """Pictures of a group's runs and their errors on one scale; measurement and truth once."""
+        made: dict[str, np.ndarray[Any, Any]] = {}
+        for record in (r for e in group.entries for r in e.records):
+            images = _strips.samples(record)
             if not images:
                 continue
-            under = _strips.captions(record, len(images["truth"]))
-            name = run_name(record)
-            strips[record.fingerprint] = _strips.write(images["reconstruction"], folder, name, under)
+            order = _strips.by_content(images["truth"])
+            images = {kind: stack[order] for kind, stack in images.items()}
+            under, name = _strips.captions(record, order), run_name(record)
+            self._keep(record.fingerprint, images["reconstruction"], name, under)
+            given = self.given[record.fingerprint] = _digest(images["truth"], images["measurement"])
             for kind in ("measurement", "truth"):
-                key = _shared(record, kind)
-                if key not in strips:
-                    strips[key] = _strips.write(images[kind], folder, key)
-        return strips
+                self._keep(f"{given}-{kind}", images[kind], f"{given}-{kind}")
+            made[record.fingerprint] = _strips.errors(images["reconstruction"], images["truth"])
+        largest = max((float(np.quantile(values, 0.99)) for values in made.values()), default=0.0)
+        for fingerprint, values in made.items():
+            colours = _strips.error_map(values, max(largest, 1 / 255))
+            strip = _strips.write(colours, self.folder / "images", f"{run_name(fingerprint)}-error")
+            self.errors[fingerprint] = strip, max(largest, 1 / 255)
 
-    def _gallery(self, records: Sequence[tuple[str, Record]]) -> list[tuple[str, Record | None, Strip]]:
+    def _keep(self, key: str, images: Any, name: str, under: tuple[str, ...] = ()) -> None:
+        if key not in self.strips:
+            self.strips[key] = _strips.write(images, self.folder / "images", name, under)
+
+    def _gallery(self, records: Sequence[tuple[str, Record]]) -> list[Row]:
         """Rows of a gallery: measurement, each run's reconstruction, truth."""
         shown = [(n, r, self.strips[r.fingerprint]) for n, r in records if r.fingerprint in self.strips]
         if not shown:
             return []
-        first = shown[0][1]
-        measured, truth = (self.strips[_shared(first, kind)] for kind in ("measurement", "truth"))
-        same = [row for row in shown if _shared(row[1], "truth") == _shared(first, "truth")]
+        given = self.given[shown[0][1].fingerprint]
+        measured, truth = (self.strips[f"{given}-{kind}"] for kind in ("measurement", "truth"))
+        same = [row for row in shown if self.given[row[1].fingerprint] == given]
         return [("measurement", None, measured), *same, ("truth", None, truth)]
+
+    def _error_gallery(self, records: Sequence[tuple[str, Record]]) -> dict[str, Any]:
+        """Error maps of the same runs, and the error that is shown as the brightest."""
+        rows = [(n, r, self.errors[r.fingerprint][0]) for n, r in records if r.fingerprint in self.errors]
+        largest = max(
+            (self.errors[r.fingerprint][1] for _, r in records if r.fingerprint in self.errors), default=0
+        )
+        return {"rows": rows, "largest": largest}
 
     def _write_problem(self, ranking: Ranking) -> None:
         group = ranking.group
-        rows = list(zip(group.entries, ranking.standings, strict=True))
+        self._write_strips(group)
+        shown = [(e.label, e.first) for e in group.entries]
         self._render(
             "problem.html", f"problems/{slug(group.title)}.html",
-            group=group, ranking=ranking, rows=rows, footnote=footnote(ranking),
-            gallery=self._gallery([(e.label, e.first) for e in group.entries]),
-            charts=charts(ranking, self._siblings.get(_test_set(group), ())),
-            latex=export.latex([ranking]), leakage=_leakage(group),
-            certificate=self._certificate(group),
+            group=group, ranking=ranking, footnote=footnote(ranking),
+            rows=list(zip(group.entries, ranking.standings, strict=True)),
+            gallery=self._gallery(shown), errors=self._error_gallery(shown),
+            charts=_charts.charts(ranking, self._siblings.get(_test_set(group), ()), self.looks),
+            latex=export.latex([ranking]), leakage=_leakage(group), about=_problem.about(group),
+            certificate=self._certificate(group), pair=_problem.pairs(ranking, self.strips),
         )  # fmt: skip
         for record in group.records:
             self._write_run(record, ranking)
@@ -130,14 +165,20 @@ class _Site:
         """
         described = self.board.loaded.certificates.get(group.operator, Certificate({}, None))
         measured = [r.data.certificate for r in group.records if "summary" in r.data.certificate]
-        facts, picture = flat(measured[0] if measured else described.facts), described.picture
+        facts = flat(measured[0] if measured else described.facts)
         if not facts:
             return {}
-        name = f"images/{slug(group.operator)}-certificate.png"
-        if picture:
-            shutil.copyfile(picture, self.folder / name)
         sentence = facts.pop("summary", "")
-        return {"facts": facts, "sentence": sentence, "picture": name if picture else None}
+        return {"facts": facts, "sentence": sentence, "picture": self._picture(group, described.picture)}
+
+    def _picture(self, group: Group, source: Path | None) -> str | None:
+        """An operator's picture, taken over: its bytes, never what a link leads to."""
+        name = f"images/{slug(group.operator)}-certificate.png"
+        with suppress(BenchError):
+            if source is not None:
+                (self.folder / name).write_bytes(contents(source, MOST_PICTURE))
+                return name
+        return None
 
     @cached_property
     def _siblings(self) -> dict[Any, list[Group]]:
@@ -150,15 +191,26 @@ class _Site:
 
     def _write_run(self, record: Record, ranking: Ranking) -> None:
         row = self._rows[record.fingerprint]
-        curve = (
-            training(Group("", "", "", (Method(row["method"], (record,)),))) if len(history(record)) else None
-        )
+        shown = [(row["method"], record)]
         self._render(
             "run.html", f"runs/{run_name(record)}.html",
-            record=record, row=row, group=ranking.group, curve=curve, columns=COLUMNS,
-            spec=flat(record.spec.to_json()), parts=_parts(record), leakage=_leakage_of(record),
-            gallery=self._gallery([(row["method"], record)]),
+            record=record, row=row, group=ranking.group, columns=COLUMNS,
+            charts=_charts.run(record, row["method"], self.looks) if row["method"] in self.looks else [],
+            parts=_parts(record), leakage=_leakage_of(record), offered=self._offer(record),
+            gallery=self._gallery(shown), errors=self._error_gallery(shown),
         )  # fmt: skip
+
+    def _offer(self, record: Record) -> list[tuple[str, str]]:
+        """Files of a run copied beside its page: name and path."""
+        found, folder = [], self.folder / "runs" / run_name(record)
+        for name in OFFERED:
+            with suppress(BenchError):
+                if record.folder is not None and (record.folder / name).exists():
+                    content = contents(record.folder / name, MOST_JSON)
+                    folder.mkdir(exist_ok=True)
+                    (folder / name).write_bytes(content)
+                    found.append((name, f"{folder.name}/{name}"))
+        return found
 
     @cached_property
     def _rows(self) -> dict[str, dict[str, Any]]:
@@ -171,11 +223,15 @@ class _Site:
         frame = self.board.frame
         self._render(
             "index.html", "index.html",
-            rankings=self.board.rankings, cards=cards, heat=_heat(rankings),
+            rankings=self.board.rankings, cards=cards, matrix=_index.matrix(rankings),
             skipped=self.board.loaded.skipped,
             runs=len(frame), failed=int((frame.status == "failed").sum()),
             operators=frame.operator.nunique(), models=frame.method.nunique(),
-            table=_table_data(self.board),
+            table=_index.runs(
+                self.board,
+                lambda title: f"problems/{slug(title)}.html",
+                lambda name: f"runs/{run_name(name)}.html",
+            ),
         )  # fmt: skip
 
 
@@ -185,60 +241,49 @@ def _best(group: Group) -> list[tuple[str, Record]]:
     return [(e.label, e.first) for e in chosen]
 
 
-def _heat(rankings: Iterable[Ranking]) -> dict[str, Any]:
-    """Operators and datasets by methods: score, and way from the floor to the best as shade 0 to 100."""
-    kept = list(rankings)
-    methods = list(dict.fromkeys(e.label for r in kept for e in r.group.entries))
-    rows = []
-    for ranking in kept:
-        means = {e.label: e.mean() for e in ranking.group.entries}
-        cells = [(m, means.get(m), _shade(means, m, ranking.group)) for m in methods]
-        rows.append((ranking.group, cells, ranking.best))
-    return {"methods": methods, "rows": rows}
-
-
-def _shade(means: dict[str, float], method: str, group: Group) -> int:
-    """Position between the floor and the best finite score."""
-    finite = [v for v in means.values() if math.isfinite(v)]
-    value = means.get(method, -math.inf)
-    low = group.floor.mean() if group.floor and math.isfinite(group.floor.mean()) else min(finite, default=0)
-    high = max(finite, default=0)
-    if not math.isfinite(value):
-        return 100 if value > 0 else 0
-    return round(100 * min(max((value - low) / (high - low), 0), 1)) if high > low else 0
-
-
-def _table_data(board: Board) -> dict[str, Any]:
-    """Rows and columns as the script of the page takes them; infinite values as text."""
-    frame = board.frame.drop(columns="group")
-    problems = [f"problems/{slug(title)}.html" for title in board.frame.group]
-    links = [f"runs/{run_name(name)}.html" for name in frame.fingerprint]
-    first = {r.best.first.fingerprint for r in board.rankings if r.best}
-    columns = [{"name": name, "about": COLUMNS[name]} for name in frame.columns]
-    values = [frame[name].astype(object).where(frame[name].notna(), None).tolist() for name in frame.columns]
-    rows = [[_plain(v) for v in row] for row in zip(*values, strict=True)]
+def _parts(record: Record) -> dict[str, dict[str, Any]]:
+    """Sections of a run's page: titles with names and values, in words."""
+    data, origin = record.data, record.provenance
+    spec, recipe = record.spec, asdict(record.spec.recipe) if record.spec.recipe else {}
     return {
-        "columns": columns, "rows": rows, "links": links, "problems": problems,
-        "best": [int(f in first) for f in frame.fingerprint],
+        "What was run": {
+            "operator": spec.operator_label, "model": spec.model.label, "dataset": spec.dataset.label,
+            "training seed": spec.seed, "problem seed": spec.problem_seed, "protocol": spec.protocol,
+            "used beside the measurements": ", ".join(record.uses) or None,
+        },
+        "Training": {_words(k): v for k, v in recipe.items()},
+        "Data": {
+            "training images": data.train, "validation images": data.validation,
+            f"scored {data.unit}s": data.test, "independent groups": data.groups,
+            "image": _shape(data.image_shape), "measurement": _shape(data.measurement_shape),
+            "note": data.note or None,
+        },
+        "Settled by the operator": {_words(k): _told(v) for k, v in record.settings.items()},
+        "Cost": {
+            "time of fit": text.seconds(record.budget.seconds), "settings tried": record.budget.trials,
+            **{_words(k): v for k, v in record.timings.items()},
+        },
+        "Provenance": {
+            "hardware": origin.hardware, "threads": origin.threads or None, "time": origin.time,
+            "invbench": origin.invbench, "python": origin.python, "platform": origin.platform,
+            **origin.packages,
+            "commit": (origin.commit or "")[:12] + (" with local changes" if origin.dirty else "") or None,
+        },
     }  # fmt: skip
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        if math.isinf(value):
-            return "inf" if value > 0 else "-inf"
-        return float(f"{value:.7g}")
-    return value
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
-def _parts(record: Record) -> dict[str, dict[str, Any]]:
-    """Sections of a run's page: titles with names and values."""
-    return {
-        "Timing": record.timings,
-        "Data": flat(asdict(record.data)),
-        "Settled by the operator": flat(record.settings),
-        "Provenance": flat(asdict(record.provenance)),
-    }
+def _told(value: Any) -> str:
+    """A value in one line; long ones, as keys, by their beginning."""
+    found = value if isinstance(value, str) else json.dumps(value)
+    return found if len(found) <= 48 else f"{found[:40]}…"
+
+
+def _shape(sizes: Sequence[int]) -> str:
+    return " × ".join(map(str, sizes))
 
 
 def _leakage(group: Group) -> str:
@@ -274,9 +319,12 @@ def _test_set(group: Group) -> tuple[str, tuple[str, ...]]:
     return group.operator, tuple(digests)
 
 
-def _shared(record: Record, kind: str) -> str:
-    digest = hashlib.sha256(record.data.test_digest.encode()).hexdigest()[:16]
-    return f"{digest}-{kind}"
+def _digest(*stacks: np.ndarray[Any, Any]) -> str:
+    """A name for pictures: alike for runs that were scored on the same."""
+    digest = hashlib.sha256()
+    for stack in stacks:
+        digest.update(repr(stack.shape).encode() + stack.tobytes())
+    return digest.hexdigest()[:16]
 
 
 def slug(title: str) -> str:
@@ -289,34 +337,3 @@ def run_name(record: Record | str) -> str:
     """File name of a run's page and picture: its fingerprint, or a slug of it if that is no plain name."""
     name = record if isinstance(record, str) else record.fingerprint
     return name if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name) else slug(name)
-
-
-def _write_assets(folder: Path) -> None:
-    """The page's own script and style, and the libraries, from their packages."""
-    own = files("bench.leaderboard") / "static"
-    for name in ("page.css", "page.js"):
-        (folder / name).write_bytes((own / name).read_bytes())
-    itables = _package("itables") / "html"
-    (folder / "datatables.css").write_bytes((itables / "dt_bundle.css").read_bytes())
-    bundle = (itables / "dt_bundle.js").read_text(encoding="utf-8")
-    (folder / "datatables.js").write_text(_as_script(bundle), encoding="utf-8")
-    shutil.copyfile(_package("plotly") / "package_data" / "plotly.min.js", folder / "plotly.js")
-
-
-def _package(name: str) -> Path:
-    """A package's folder, without importing it."""
-    spec = importlib.util.find_spec(name)
-    if spec is None or not spec.submodule_search_locations:
-        raise UsageError(f"the package {name} is missing: pip install {name}")
-    return Path(next(iter(spec.submodule_search_locations)))
-
-
-def _as_script(module: str) -> str:
-    """DataTables' module as a classic script: browsers load no modules from the disk."""
-    exported = re.search(r"export\s*\{([^}]*)\}", module)
-    names = dict(re.findall(r"([\w$]+) as (\w+)", exported.group(1))) if exported else {}
-    inner = next((k for k, v in names.items() if v == "default"), None)
-    if exported is None or inner is None:
-        raise UsageError("this version of itables bundles DataTables in another form; install itables 2.9")
-    body = module[: exported.start()] + module[exported.end() :]
-    return f"(function () {{\n{body}\nwindow.DataTable = {inner};\n}})();\n"

@@ -1,163 +1,92 @@
 "use strict";
 
-/* Charts: figures lie in the page as JSON; colours of text and grid come from the style sheet. */
-
-function colour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+/* Wide tables say that they scroll. */
+function hint() {
+  for (const box of document.querySelectorAll(".scroll")) box.classList.toggle("wide", box.scrollWidth > box.clientWidth + 1);
 }
 
-/* On a phone a legend takes a line per entry: the chart grows by them instead of shrinking. */
-function heightFor(figure, width) {
-  if (figure.layout.showlegend === false) return figure.layout.height || 300;
-  return 350 + (width < 500 ? 20 * figure.data.length : 0);
-}
-
-function themed(figure, width) {
-  const layout = { ...figure.layout, height: heightFor(figure, width) };
-  const axis = { gridcolor: colour("--grid"), zerolinecolor: colour("--grid"), linecolor: colour("--line"), automargin: true };
-  return {
-    ...layout,
-    font: { color: colour("--text"), family: getComputedStyle(document.body).fontFamily, size: 13 },
-    paper_bgcolor: "rgba(0,0,0,0)",
-    plot_bgcolor: "rgba(0,0,0,0)",
-    margin: { l: 55, r: 20, t: 15, b: layout.showlegend === false ? 50 : layout.height - 240 },
-    legend: { orientation: "h", yref: "container", y: 0, yanchor: "bottom", bgcolor: "rgba(0,0,0,0)" },
-    hoverlabel: { bgcolor: colour("--panel"), font: { color: colour("--text") } },
-    xaxis: { ...axis, ...layout.xaxis },
-    yaxis: { ...axis, ...layout.yaxis },
-  };
-}
-
-function drawCharts() {
-  for (const script of document.querySelectorAll("script.figure")) {
-    const figure = JSON.parse(script.textContent);
-    for (const trace of figure.data) if (trace.error_x) trace.error_x.color = colour("--soft");
-    const options = { responsive: true, displaylogo: false, displayModeBar: false };
-    const width = document.getElementById(script.dataset.target).clientWidth;
-    Plotly.react(script.dataset.target, figure.data, themed(figure, width), options);
+/* Commands can be copied where the browser lets a page do so. */
+function addCopyButtons() {
+  for (const block of document.querySelectorAll("pre.copied")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = "Copy";
+    button.addEventListener("click", async () => {
+      try {
+        await navigator.clipboard.writeText(block.textContent);
+        button.textContent = "Copied";
+      } catch {
+        getSelection().selectAllChildren(block);
+        button.textContent = "Selected";
+      }
+    });
+    block.before(button);
   }
 }
 
-/* The table of all runs. */
-
-const SHOWN = ["rank", "operator", "dataset", "method", "psnr", "ssim", "above_floor", "images_per_second", "trainings", "parameters", "floor", "status"];
-const FILTERS = { operator: "operator", method: "model", dataset: "dataset", hardware: "hardware", status: "status" };
-const TITLES = {
-  psnr: "PSNR (dB)", ssim: "SSIM", above_floor: "above mean (dB)", images_per_second: "images/s",
-  share: "floor to ceiling", parameters: "weights", method: "model", floor: "against the mean",
-};
-const DIGITS = { psnr: 2, psnr_low: 2, psnr_high: 2, above_floor: 2, ssim: 3, ssim_low: 3, ssim_high: 3 };
-
-function escaped(value) {
-  const box = document.createElement("span");
-  box.textContent = value;
-  return box.innerHTML.replaceAll('"', "&quot;");
-}
-
-/* Missing values sort below -inf, which sorts below every finite value. */
-function sortable(value) {
-  if (value === null) return -1e301;
-  if (value === "inf") return 1e300;
-  return value === "-inf" ? -1e300 : value;
-}
-
-function shown(name, value) {
-  if (value === null) return "";
-  if (value === "inf") return "+∞";
-  if (value === "-inf") return "−∞";
-  if (name === "share") return Math.round(100 * value) + " %";
-  if (name in DIGITS) return value.toFixed(DIGITS[name]).replace(/^-(?=0\.?0*$)/, "").replace("-", "−");
-  return Math.abs(value) >= 100 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(3)));
-}
-
-function column(data, index) {
-  const name = data.columns[index].name;
-  const numeric = data.rows.every((row) => row[index] === null || typeof row[index] === "number" || /^-?inf$/.test(row[index]));
-  const render = numeric ? number(data, name) : text(data, name);
-  return {
-    data: (row) => row[index],
-    title: escaped(TITLES[name] || name.replaceAll("_", " ")),
-    visible: SHOWN.includes(name),
-    className: numeric ? "num" : "text",
-    type: numeric ? "num" : "string",
-    name: name,
-    render: (value, kind, row) => render(value, kind, row[row.length - 1]),
-  };
-}
-
-function number(data, name) {
-  return (value, kind, id) => {
-    if (kind === "sort" || kind === "type") return sortable(value);
-    const star = name === "psnr" && data.best[id] && kind === "display";
-    return star ? `<span class="star">${shown(name, value)}</span>` : shown(name, value);
-  };
-}
-
-function text(data, name) {
-  const links = { method: data.links, operator: data.problems };
-  return (value, kind, id) => {
-    if (name === "rank" && kind === "sort") return value === null ? "~" : value.split("–")[0].padStart(5, "0");
-    if (kind !== "display") return value === null ? "" : value;
-    const safe = value === null ? "" : escaped(value);
-    return name in links ? `<a href="${escaped(encodeURI(links[name][id]))}">${safe}</a>` : safe;
-  };
-}
-
-function makeTable(data) {
-  const rows = data.rows.map((row, id) => [...row, id]);
-  const names = data.columns.map((c) => c.name);
-  const role = names.indexOf("role"), status = names.indexOf("status");
-  const table = new DataTable("#table", {
-    data: rows,
-    columns: data.columns.map((_, index) => column(data, index)),
-    order: [[names.indexOf("operator"), "asc"], [names.indexOf("dataset"), "asc"], [names.indexOf("psnr"), "desc"]],
-    pageLength: 25,
-    deferRender: true,
-    scrollX: true,
-    autoWidth: false,
-    layout: { topStart: { buttons: [{ extend: "colvis", text: "Columns" }] }, topEnd: "search" },
-    createdRow: (element, row) => {
-      if (row[status] !== "ok") element.classList.add("failed");
-      else if (row[role] !== "model") element.classList.add("baseline");
-      if (data.best[row[row.length - 1]]) element.classList.add("best");
-    },
-  });
-  data.columns.forEach((c, index) => table.column(index).header().setAttribute("title", c.about));
-  return table;
-}
-
-function makeFilters(data, table) {
-  const form = document.getElementById("filters");
-  const names = data.columns.map((c) => c.name);
-  for (const [name, label] of Object.entries(FILTERS)) {
-    const index = names.indexOf(name);
-    const values = [...new Set(data.rows.map((row) => row[index] || ""))].filter(Boolean).sort();
-    addSelect(form, label, values, (value) => table.column(index).search(value ? (cell) => cell === value : "").draw());
+/* Two methods: the pair's verdict, and their images one over the other. */
+class Pair {
+  constructor(box, data) {
+    this.box = box;
+    this.data = data;
+    this.picks = ["first", "second"].map((name) => box.querySelector(`[name=${name}]`));
+    for (const [place, pick] of this.picks.entries()) {
+      pick.append(...data.methods.map((label, index) => new Option(label, index)));
+      pick.value = String(Math.min(place, data.methods.length - 1));
+      pick.addEventListener("change", () => this.show(true));
+    }
+    this.image = box.querySelector("[name=image]");
+    for (let i = 0; i < data.images; i++) this.image.append(new Option(`image ${i + 1}`, i));
+    this.image.addEventListener("change", () => this.show(true));
+    this.cut = box.querySelector("[name=cut]");
+    this.cut.addEventListener("input", () => this.slide());
+    this.read();
+    box.hidden = false;
+    this.show(false);
   }
-  const operator = names.indexOf("operator");
-  const noisy = (row) => /\bnois/.test(row[operator]);
-  let wanted = "";
-  table.search.fixed("noise", (_text, row) => !wanted || noisy(row) === (wanted === "with noise"));
-  addSelect(form, "noise", ["with noise", "without noise"], (value) => { wanted = value; table.draw(); });
+
+  /* #first=unet&second=tv stands in the address, so that a comparison can be shared. */
+  read() {
+    const given = new URLSearchParams(location.hash.slice(1));
+    for (const pick of this.picks) {
+      const index = this.data.methods.indexOf(given.get(pick.name));
+      if (index >= 0) pick.value = String(index);
+    }
+    const image = Number(given.get("image")) - 1;
+    if (image >= 0 && image < this.data.images) this.image.value = String(image);
+  }
+
+  show(changed) {
+    const [a, b] = this.picks.map((pick) => Number(pick.value));
+    if (changed) {
+      const kept = new URLSearchParams({ first: this.data.methods[a], second: this.data.methods[b] });
+      if (this.image.value > 0) kept.set("image", Number(this.image.value) + 1);
+      history.replaceState(null, "", "#" + kept);
+    }
+    const sentence = a === b ? "Choose two methods." : this.data.sentences[a][b];
+    this.box.querySelector("output").textContent = sentence;
+    const stage = this.box.querySelector(".stage");
+    const strips = [this.data.strips[a], this.data.strips[b]];
+    stage.hidden = strips.some((strip) => !strip);
+    if (stage.hidden) return;
+    for (const [place, picture] of stage.querySelectorAll("img").entries()) {
+      const strip = strips[place], index = Number(this.image.value);
+      picture.src = strip.path;
+      picture.alt = `${this.data.methods[place ? b : a]}, test image ${index + 1}`;
+      picture.style.aspectRatio = `${strip.width} / ${strip.height}`;
+      picture.style.objectPosition = `0 ${(100 * index) / Math.max(strip.count - 1, 1)}%`;
+    }
+    this.slide();
+  }
+
+  slide() {
+    this.box.querySelector(".stage").style.setProperty("--cut", `${this.cut.value}%`);
+  }
 }
 
-function addSelect(form, label, values, changed) {
-  const box = document.createElement("label"), select = document.createElement("select");
-  select.name = label;
-  select.append(new Option("all", ""), ...values.map((value) => new Option(value, value)));
-  select.addEventListener("change", () => changed(select.value));
-  box.append(label, select);
-  form.append(box);
-}
-
-const source = document.getElementById("data");
-if (source) {
-  const data = JSON.parse(source.textContent);
-  if (matchMedia("(prefers-color-scheme: dark)").matches) document.documentElement.classList.add("dark");
-  window.table = makeTable(data);
-  makeFilters(data, window.table);
-}
-if (document.querySelector("script.figure")) {
-  drawCharts();
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawCharts);
-}
+addCopyButtons();
+const pair = document.getElementById("pair-data");
+if (pair) new Pair(document.getElementById("compare"), JSON.parse(pair.textContent));
+addEventListener("resize", hint);
+document.addEventListener("drawn", hint);
+hint();

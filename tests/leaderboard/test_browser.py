@@ -5,6 +5,7 @@ Needs Chromium and its driver (Debian: ``apt-get install chromium chromium-drive
 
 import json
 import shutil
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ pytestmark = [
     ),
     pytest.mark.xdist_group("browser"),
 ]
-EVIL = "<img src=x onerror=alert(1)>"
+EVIL = "a & b <img src=x onerror=\"document.title='EVIL'\"><script>document.title='EVIL'</script>"
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +45,15 @@ def chromium(tmp_path_factory):
 
 @pytest.fixture
 def opened(chromium, make, results):
-    """The front page of a leaderboard with infinities, ties, noise, a failure and a hostile name."""
+    """The front page of a leaderboard with infinities, ties, noise, and a failure."""
     for operator in ("xor_ctr", "xor_ctr+noise:sigma=0.01"):
         make(operator, "mean", 12.0)
         make(operator, "unet", 18.0, recipe=Recipe(epochs=3))
         make(operator, "dncnn", 17.0, recipe=Recipe(epochs=3))
     make("xor_ctr", "inverse", np.full(40, np.inf))
     make("xor_ctr+noise:sigma=0.01", "inverse", np.full(40, -np.inf))
-    make("ct", EVIL, 20.0, provenance={"hardware": EVIL})
-    make("ct", "broken", status="failed", error=f"RuntimeError: {EVIL}")
+    make("ct", "tv", 20.0)
+    make("ct", "broken", status="failed", error="RuntimeError: no")
     site = page.write(board(results), results / "leaderboard")
     chromium.get_log("browser")
     chromium.get_log("performance")
@@ -73,85 +74,183 @@ def _nothing_wrong(browser, home):
 def _column(browser, name):
     """The texts of a column of the table, from top to bottom."""
     script = """
-        const index = window.table.column(arguments[0] + ":name").index("visible");
+        const index = window.runs.state.columns.indexOf(arguments[0]);
         return [...document.querySelectorAll("#table tbody tr")].map((row) => row.cells[index].innerText);
     """
-    return browser.execute_script(script, name)
+    return [text.split("\n")[0] for text in browser.execute_script(script, name)]
 
 
 def _head(browser, name):
-    return browser.execute_script("return window.table.column(arguments[0] + ':name').header()", name)
+    return browser.find_element(By.CSS_SELECTOR, f"#table button[data-column={name}]")
 
 
-def test_sorting_puts_infinities_at_the_ends(opened):
-    """By PSNR: missing, -inf, finite, +inf, and back; by mouse and by keyboard."""
-    head = _head(opened, "psnr")
-    head.click()
-    WebDriverWait(opened, 10).until(lambda b: _column(b, "psnr")[0] == "")
+def _choose(browser, name, value):
+    """Choose a value in a filter; empty: all."""
+    Select(browser.find_element(By.NAME, name)).select_by_value(value)
+
+
+def test_sorting_puts_infinities_at_the_ends_and_what_is_missing_last(opened):
+    """By PSNR, by mouse and by keyboard: +inf, finite, -inf, and back; the failed run stays last."""
+    _head(opened, "psnr").click()
     first = _column(opened, "psnr")
-    assert first[:2] == ["", "−∞"]
-    assert first[-1] == "+∞"
-    finite = [float(text.removeprefix("★ ")) for text in first[2:-1]]
-    assert finite == sorted(finite)
-    head.find_element(By.CSS_SELECTOR, "[tabindex='0']").send_keys(Keys.ENTER)
-    WebDriverWait(opened, 10).until(lambda b: _column(b, "psnr")[0] == "+∞")
-    assert _column(opened, "psnr") == first[::-1]
+    assert first[0] == "+∞"
+    assert first[-2:] == ["−∞", ""]
+    finite = [float(text.removeprefix("★ ")) for text in first[1:-2]]
+    assert finite == sorted(finite, reverse=True)
+    _head(opened, "psnr").send_keys(Keys.ENTER)
+    assert _column(opened, "psnr") == [*first[-2::-1], ""]
+    assert _head(opened, "psnr").find_element(By.XPATH, "..").get_attribute("aria-sort") == "ascending"
 
 
-def test_filters_and_search_narrow_the_table(opened):
-    """Operator, noise and status filters, and the search box, leave the rows that fit."""
+def test_sorting_by_rank_leaves_floors_and_failures_last(opened):
+    """Rank 1 comes first; what has no rank is no winner."""
+    _head(opened, "rank").click()
+    ranks = _column(opened, "rank")
+    assert ranks[0].startswith("1")
+    assert [bool(rank) for rank in ranks] == sorted((bool(rank) for rank in ranks), reverse=True)
+
+
+def test_filters_narrow_the_table_and_one_another(opened):
+    """What a filter offers is what the others leave; search works beside them."""
     assert len(_column(opened, "method")) == 10
-    Select(opened.find_element(By.NAME, "operator")).select_by_visible_text("xor_ctr")
-    assert set(_column(opened, "operator")) == {"xor_ctr"}
-    Select(opened.find_element(By.NAME, "operator")).select_by_visible_text("all")
-    Select(opened.find_element(By.NAME, "noise")).select_by_visible_text("with noise")
-    assert set(_column(opened, "operator")) == {"xor_ctr+noise:sigma=0.01"}
-    Select(opened.find_element(By.NAME, "noise")).select_by_visible_text("all")
-    Select(opened.find_element(By.NAME, "status")).select_by_visible_text("failed")
+    _choose(opened, "operator", "xor_ctr")
+    assert sorted(_column(opened, "method")) == ["dncnn", "inverse", "mean", "unet"]
+    methods = Select(opened.find_element(By.NAME, "method")).options
+    assert [o.text for o in methods] == ["all", "dncnn (1)", "inverse (1)", "mean (1)", "unet (1)"]
+    _choose(opened, "operator", "")
+    _choose(opened, "status", "failed")
     assert _column(opened, "method") == ["broken"]
-    Select(opened.find_element(By.NAME, "status")).select_by_visible_text("all")
-    opened.find_element(By.CSS_SELECTOR, ".dt-search input").send_keys("dncnn")
-    assert set(_column(opened, "method")) == {"dncnn"}
+    _choose(opened, "status", "")
+    opened.find_element(By.CSS_SELECTOR, "#filters input[type=search]").send_keys("DnCNN noise")
+    assert _column(opened, "method") == ["dncnn"]
+    assert opened.find_element(By.ID, "found").text == "1 of 10 runs"
+
+
+def test_what_is_shown_stands_in_the_address(opened):
+    """An address that was copied shows the same rows in the same order to somebody else."""
+    _choose(opened, "operator", "xor_ctr")
+    _head(opened, "ssim").click()
+    shown, address = _column(opened, "method"), opened.current_url
+    assert address.endswith("#operator=xor_ctr&sort=-ssim")
+    opened.get("about:blank")
+    opened.get(address)
+    assert _column(opened, "method") == shown
+    assert Select(opened.find_element(By.NAME, "operator")).first_selected_option.text == "xor_ctr (4)"
 
 
 def test_columns_can_be_switched_on(opened):
     """A column that is hidden at first appears when it is chosen."""
-    hidden = "return window.table.column('fingerprint:name').visible()"
-    assert not opened.execute_script(hidden)
-    opened.find_element(By.CSS_SELECTOR, ".dt-buttons button").click()
-    choices = opened.find_elements(By.CSS_SELECTOR, ".dt-button-collection button")
-    next(choice for choice in choices if choice.text == "fingerprint").click()
-    assert opened.execute_script(hidden)
+    opened.find_element(By.CSS_SELECTOR, ".chooser summary").click()
+    opened.find_element(By.NAME, "column-fingerprint").click()
+    assert len(set(_column(opened, "fingerprint"))) == 10
 
 
-def test_names_from_plugins_are_text(opened):
-    """A model called like an image tag is shown with its brackets; nothing of it becomes an element."""
-    assert EVIL in _column(opened, "method")
-    assert opened.find_elements(By.CSS_SELECTOR, "img[src=x]") == []
+@pytest.fixture
+def hostile(make):
+    """A run and a failed run of which every text is markup that would run."""
+    texts = {
+        "hardware": EVIL,
+        "platform": EVIL,
+        "python": EVIL,
+        "invbench": EVIL,
+        "time": EVIL,
+        "commit": EVIL,
+    }
+    for status in ("ok", "failed"):
+        record = make("xor_ctr", f"unet{status}", 17.0, status=status, error=EVIL, recipe=Recipe(epochs=2))
+        path = record.folder / "record.json"
+        content = json.loads(path.read_text())
+        content["provenance"] |= texts | {"packages": {EVIL: EVIL}}
+        content["data"] |= {"note": EVIL, "digest": EVIL, "certificate": {"summary": EVIL, EVIL: EVIL}}
+        content["uses"], content["settings"] = [EVIL], {EVIL: {EVIL: [EVIL]}}
+        for part in (content["spec"]["model"], content["spec"]["dataset"], content["spec"]["operator"][0]):
+            part["name"], part["params"] = EVIL, {EVIL: EVIL}
+        content["spec"] |= {"device": EVIL, "protocol": EVIL}
+        if content["error"]:
+            content["error"] |= {"kind": EVIL, "place": EVIL, "traceback": EVIL}
+        path.write_text(json.dumps(content))
 
 
-def test_a_run_opens_with_its_pictures_and_its_chart(opened):
-    """From the table to the run's page: samples are drawn, the training curve is drawn."""
-    Select(opened.find_element(By.NAME, "model")).select_by_visible_text("unet")
-    opened.find_elements(By.CSS_SELECTOR, "#table td a[href^='runs/']")[0].click()
-    WebDriverWait(opened, 10).until(
-        lambda b: b.find_elements(By.CSS_SELECTOR, "#chart1 .scatterlayer path.js-line")
+def test_texts_of_a_record_stay_texts(hostile, chromium, results):
+    """Every text field of a record holds markup: shown, searched, sorted and chosen, nothing of it runs."""
+    loaded = board(results)
+    assert len(loaded.records) == 2
+    assert not loaded.loaded.skipped
+    site = page.write(loaded, results / "leaderboard")
+    chromium.get_log("browser")
+    for path in (site, *sorted(site.parent.glob("*/*.html"))):
+        chromium.get(path.as_uri())
+        assert "EVIL" not in chromium.title.replace(EVIL, "")
+        assert not chromium.find_elements(By.CSS_SELECTOR, "img[src=x], script:not([src]):not([type])")
+    chromium.get(site.as_uri())
+    for box in chromium.find_elements(By.CSS_SELECTOR, ".chooser input"):
+        chromium.execute_script("if (!arguments[0].checked) arguments[0].click()", box)
+    for name in chromium.execute_script("return window.runs.state.columns"):
+        chromium.execute_script("arguments[0].click()", _head(chromium, name))
+    search = chromium.find_element(By.CSS_SELECTOR, "#filters input[type=search]")
+    search.send_keys("a & b <img src=x onerror")
+    assert len(_column(chromium, "method")) == 2
+    for select in chromium.find_elements(By.CSS_SELECTOR, "#filters select"):
+        Select(select).select_by_index(1)
+    assert EVIL in _column(chromium, "hardware")
+    assert not chromium.find_elements(By.CSS_SELECTOR, "#table img, #table script, #filters img")
+    assert chromium.title.startswith("invbench leaderboard")
+    assert [entry["message"] for entry in chromium.get_log("browser")] == []
+
+
+def test_a_policy_stops_what_would_get_through(opened):
+    """Markup that reached the page all the same would not run: neither handlers nor scripts."""
+    opened.execute_script(
+        "document.getElementById('main').insertAdjacentHTML('beforeend', arguments[0]);", EVIL
     )
-    images = opened.find_elements(By.CSS_SELECTOR, ".gallery img")
+    WebDriverWait(opened, 10).until(
+        lambda b: any("Content Security" in e["message"] for e in b.get_log("browser"))
+    )
+    assert "EVIL" not in opened.title
+    opened.get_log("browser")
+    opened.get_log("performance")
+    opened.refresh()
+
+
+def test_a_run_opens_with_its_pictures_and_its_curves(opened):
+    """From the table to the run's page: samples are there, loss and validation curves are drawn."""
+    _choose(opened, "method", "unet")
+    opened.find_elements(By.CSS_SELECTOR, "#table tbody th > a")[0].click()
+    titles = [caption.text for caption in opened.find_elements(By.TAG_NAME, "figcaption")]
+    assert titles == ["Validation PSNR (dB)", "Training loss"]
+    assert len(opened.find_elements(By.CSS_SELECTOR, ".chart path.curve")) == 2
+    images = opened.find_elements(By.CSS_SELECTOR, "section > .scroll > .gallery img")
     assert len(images) == 3 * 8
-    assert opened.execute_script("return arguments[0].complete && arguments[0].naturalWidth", images[0]) == 16
-    assert "bench run --operator" in opened.find_element(By.TAG_NAME, "pre").text
+    WebDriverWait(opened, 10).until(lambda b: b.execute_script("return arguments[0].complete", images[0]))
+    assert opened.execute_script("return arguments[0].naturalWidth", images[0]) == 16
+    assert "bench run --operator" in opened.find_element(By.CSS_SELECTOR, "pre.copied").text
+
+
+def test_two_methods_are_compared_with_the_pairs_verdict(opened):
+    """The sentence is the board's verdict on the chosen pair, the slider shows their images."""
+    opened.find_element(By.LINK_TEXT, "xor_ctr").click()
+    choices = [Select(opened.find_element(By.NAME, name)) for name in ("first", "second")]
+    choices[0].select_by_visible_text("unet")
+    choices[1].select_by_visible_text("dncnn")
+    assert opened.find_element(By.TAG_NAME, "output").text.startswith(
+        "unet is shown better than dncnn: +1.00 ±"
+    )
+    shown = [image.get_attribute("alt") for image in opened.find_elements(By.CSS_SELECTOR, ".over img")]
+    assert shown == ["unet, test image 1", "dncnn, test image 1"]
+    opened.get("about:blank#")
+    opened.back()
+    assert opened.current_url.endswith("#first=unet&second=dncnn")
+    assert opened.find_element(By.TAG_NAME, "output").text.startswith("unet is shown better than dncnn")
 
 
 def test_a_problem_opens_with_all_its_charts(opened):
-    """Quality, speed, distributions and training curves are drawn in the reader's browser."""
+    """Quality, speed, distributions and training curves are drawn, each method with its mark."""
     opened.find_element(By.LINK_TEXT, "xor_ctr").click()
-    WebDriverWait(opened, 10).until(
-        lambda b: len(b.find_elements(By.CSS_SELECTOR, ".plot svg.main-svg")) >= 4
-    )
     titles = [caption.text for caption in opened.find_elements(By.TAG_NAME, "figcaption")]
-    assert titles[0] == "Quality, with floor and ceiling"
-    assert "Training curves" in titles
+    assert titles[0] == "PSNR, with 95 % interval"
+    assert titles[1].startswith("PSNR against speed: Test CPU")
+    assert titles[2:] == ["PSNR image by image", "Validation PSNR (dB)", "Training loss"]
+    assert len(opened.find_elements(By.CSS_SELECTOR, ".chart:first-child path.mark")) == 4
 
 
 def test_a_download_is_the_table(opened):
@@ -162,18 +261,52 @@ def test_a_download_is_the_table(opened):
     assert target.read_text().startswith("operator,dataset,rank,rank_best,rank_worst,method")
 
 
-@pytest.mark.parametrize("width", [360, 1300])
+@pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_hangs_over_the_edge(opened, width):
     """On a phone and on a desk the page itself does not scroll sideways; wide tables do, inside."""
     metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
     opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     try:
-        for link in ("index", "problem"):
-            if link == "problem":
-                opened.get(opened.find_element(By.CSS_SELECTOR, ".card h3 a").get_attribute("href"))
+        for link in ("", ".card h3 a", ".ranks tbody a"):
+            if link:
+                opened.get(opened.find_element(By.CSS_SELECTOR, link).get_attribute("href"))
             assert opened.execute_script("return document.documentElement.scrollWidth") <= width
     finally:
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_the_score_is_seen_on_a_phone(opened):
+    """At 390 pixels a row of the table shows its score without scrolling sideways."""
+    metrics = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        ends = """
+            const cells = document.querySelectorAll("#table tr :nth-child(3)");
+            return [...cells].map((cell) => cell.getBoundingClientRect().right);
+        """
+        assert _head(opened, "psnr").text == "PSNR (dB)"
+        assert max(opened.execute_script(ends)) <= 390
+    finally:
+        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(opened, scheme):
+    """No known barrier (axe-core): contrast, names of controls, order of headings, on every kind of page."""
+    axe = (files("axe_core_python") / "axe.min.js").read_text()
+    feature = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", feature)
+    try:
+        for link in ("", ".card h3 a", ".ranks tbody a"):
+            if link:
+                opened.get(opened.find_element(By.CSS_SELECTOR, link).get_attribute("href"))
+            opened.execute_script(axe)
+            found = opened.execute_async_script("axe.run({ preload: false }).then(arguments[0])")[
+                "violations"
+            ]
+            assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found] == []
+    finally:
+        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
 def test_dark_mode_is_dark(opened):

@@ -1,5 +1,6 @@
 """The page's files: whole, escaped, linked, and made of nothing but the records."""
 
+import html
 import json
 import re
 from html.parser import HTMLParser
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from bench.errors import UsageError
-from bench.leaderboard import page
+from bench.leaderboard import _strips, page
 from bench.leaderboard.table import board
 from bench.recipe import Recipe
 
@@ -75,13 +76,105 @@ def test_texts_of_plugins_are_escaped_everywhere(site):
 
 
 def test_gallery_shows_the_sample_images_of_the_run(site, results):
-    """The strip's pixels are those that the run stored, in their order."""
+    """The strip's pixels are those that the run stored, the truth with most contrast first."""
     record = next(r for r in board(results).records if r.spec.model.name == "unet")
     from safetensors.numpy import load_file
 
-    stored = load_file(record.folder / "samples.safetensors")["reconstruction"].transpose(0, 2, 3, 1)
+    stored = load_file(record.folder / "samples.safetensors")
+    order = np.argsort([-image.std() for image in stored["truth"]])
+    wanted = stored["reconstruction"][order].transpose(0, 2, 3, 1)
     shown = np.asarray(Image.open(site / "images" / f"{record.fingerprint}.png"))
-    np.testing.assert_array_equal(shown, stored.reshape(-1, 16, 3))
+    np.testing.assert_array_equal(shown, wanted.reshape(-1, 16, 3))
+
+
+def test_a_policy_forbids_whatever_is_not_the_pages_own(site):
+    """Each page has a content security policy before anything that it loads; no script stands in a page."""
+    for path in _pages(site):
+        text = path.read_text()
+        policy = re.search(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', text)
+        assert policy is not None
+        assert "default-src 'none'; script-src 'self'; style-src 'self';" in policy.group(1)
+        assert policy.start() < text.index("<link")
+        assert not re.search(r"<script(?! (src=|type=\"application/json\"))", text)
+        assert not re.search(r"<style|\son\w+=|javascript:", text.replace("&#34;", ""))
+
+
+def test_error_maps_of_a_problem_share_one_scale():
+    """Twice the error is twice as far along the colours, whichever method made it."""
+    truth = np.zeros((1, 2, 2, 3), np.uint8)
+    small, large = (_strips.errors(truth + v, truth) for v in (51, 102))
+    np.testing.assert_allclose(large, 2 * small)
+    np.testing.assert_allclose(small, 0.2)
+    assert (_strips.error_map(large, 0.4) == _strips.error_map(large * 2, 0.4)).all()
+    assert (_strips.error_map(small, 0.4) != _strips.error_map(large, 0.4)).any()
+
+
+def test_a_link_in_place_of_a_picture_is_not_followed(make, results, tmp_path):
+    """What a link in a results folder leads to is nobody's picture: its bytes do not reach the page."""
+    make("xor_ctr", "unet")
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(b"\x89PNG\r\n\x1a\n" + b"private")
+    folder = results / "operators" / "xor_ctr"
+    folder.mkdir(parents=True)
+    (folder / "certificate.json").write_text(json.dumps({"operator": "xor_ctr", "summary": "Fine."}))
+    (folder / "picture.png").symlink_to(secret)
+    loaded = board(results)
+    site = page.write(loaded, results / "leaderboard").parent
+    (folder / "picture.png").unlink()
+    (folder / "picture.png").write_bytes(secret.read_bytes())
+    later = board(results)
+    (folder / "picture.png").unlink()
+    (folder / "picture.png").symlink_to(secret)  # after it was looked at, before it is copied
+    page.write(later, results / "other")
+    for made in (site, results / "other"):
+        assert not [p for p in made.rglob("*") if p.is_file() and b"private" in p.read_bytes()]
+
+
+def test_links_in_a_runs_folder_are_not_offered(make, results, tmp_path):
+    """A run's files are copied beside its page, never what a link among them leads to."""
+    record = make("xor_ctr", "unet", recipe=Recipe(epochs=2))
+    (tmp_path / "secret").write_bytes(b"private")
+    loaded = board(results)
+    for name in ("history.parquet", "samples.safetensors"):
+        (record.folder / name).unlink()
+        (record.folder / name).symlink_to(tmp_path / "secret")
+    site = page.write(loaded, results / "leaderboard").parent
+    assert (site / "runs" / record.fingerprint / "record.json").is_file()
+    assert not [p for p in site.rglob("*") if p.is_file() and b"private" in p.read_bytes()]
+
+
+def test_the_front_page_is_light(make, results):
+    """With 100 runs: page, styles and scripts together at most 300 kB before pictures."""
+    for operator in ("xor_ctr", "ct", "mri", "denoising"):
+        for seed in range(25):
+            make(operator, f"unet:width={seed}", 20.0 + seed / 100, seed=seed)
+    site = page.write(board(results), results / "leaderboard").parent
+    size = sum(p.stat().st_size for p in [site / "index.html", *(site / "assets").iterdir()])
+    assert size <= 300_000
+
+
+def test_the_front_page_is_in_order(site):
+    """What it is, the summary, the problems, then all runs."""
+    found = re.findall(r'<h[12](?: id="(\w+)")?>', (site / "index.html").read_text())
+    assert found == ["", "summary", "problems", "runs"]
+
+
+def test_a_problem_explains_itself(site):
+    """The operator in its own words, the protocol, and every pair's verdict as a sentence."""
+    (path,) = site.glob("problems/xor-ctr-on-photos-*.html")
+    text = html.unescape(path.read_text())
+    assert "Each image as it was reconstructed" in text
+    assert "AES" in text
+    assert "unet against mean, not tested: +6.00" in text or "unet is shown better than mean" in text
+
+
+def test_a_component_named_by_a_record_opens_no_file(make, results, tmp_path):
+    """A path, or a name with dots, is looked up nowhere: only the project's own words are shown."""
+    (tmp_path / "mine.py").write_text('"""A private docstring."""')
+    make(str(tmp_path / "mine.py"), "unet")
+    make("..operators.ct", "unet")
+    site = page.write(board(results), results / "leaderboard").parent
+    assert not [p for p in _pages(site) if "private docstring" in p.read_text()]
 
 
 def test_ranks_and_verdicts_are_in_the_page_without_javascript(site):

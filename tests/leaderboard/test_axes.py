@@ -1,0 +1,66 @@
+"""Where things stand in charts: spans without outliers, labels that do not cover one another, looks."""
+
+import math
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.leaderboard.looks import looks
+from bench.leaderboard.placing import apart, beside
+from bench.leaderboard.spans import Span
+
+
+def test_an_outlier_stands_at_the_edge():
+    """-150 dB and +inf do not squeeze the seven methods between 20 and 26 dB."""
+    values = [20.0, 21, 22, 23, 24, 25, 26]
+    span = Span.of([*values, -150.0, math.inf])
+    assert (span.low, span.high) == (20, 26)
+    assert span.beyond(-150)
+    assert span.ends[0] < span.place(-150) == span.place(-math.inf) < 20
+    assert 26 < span.place(math.inf) < span.ends[1]
+    assert Span.of(values) == Span(20, 26)
+
+
+def test_methods_that_are_alike_look_it():
+    """A hundredth of a dB does not fill an axis."""
+    span = Span.of([20.0, 20.01])
+    assert span.high - span.low >= 1 - 1e-9
+
+
+@given(st.lists(st.floats(-1e6, 1e6) | st.sampled_from([math.inf, -math.inf]), max_size=12))
+def test_every_value_has_a_place_on_the_axis(values):
+    """Whatever the scores, nothing is drawn outside; most finite values are drawn where they are."""
+    span = Span.of(values)
+    low, high = span.ends
+    assert all(low <= span.place(v) <= high for v in values)
+    finite = [v for v in values if math.isfinite(v)]
+    assert 2 * sum(span.beyond(v) for v in finite) <= len(finite)
+
+
+@given(st.lists(st.tuples(st.floats(0, 200), st.floats(0, 100)), max_size=8))
+def test_labels_cover_no_other(points):
+    """Labels that are shown lie within the chart, apart from one another."""
+    sizes = [(40.0, 12.0)] * len(points)
+    found = [place for place in beside(points, sizes, (0, 0, 200, 100), 8) if place]
+    for i, (x, y) in enumerate(found):
+        assert 20 - 1e-6 <= x <= 180 + 1e-6
+        assert 6 - 1e-6 <= y <= 94 + 1e-6
+        assert all(abs(x - a) >= 40 - 1e-6 or abs(y - b) >= 12 - 1e-6 for a, b in found[i + 1 :])
+
+
+@given(st.lists(st.floats(-1e3, 1e3), max_size=12))
+def test_names_at_line_ends_are_apart_and_in_order(heights):
+    """Moved labels keep the order of their lines and do not touch; those with room stay."""
+    moved = apart(heights, 13)
+    order = sorted(range(len(heights)), key=lambda i: heights[i])
+    assert all(moved[b] - moved[a] >= 13 - 1e-6 for a, b in pairwise(order))
+    assert apart([0.0, 50.0], 13) == [0, 50]
+
+
+def test_48_methods_have_each_their_own_look():
+    """Colour and mark together name a method, whatever order they come in."""
+    names = [f"model{i}" for i in range(48)]
+    found = looks(names)
+    assert len(set(found.values())) == 48
+    assert looks(reversed(names)) == found
