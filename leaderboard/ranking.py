@@ -249,7 +249,7 @@ def _claim(group: Group, design: Design, verdicts: Verdicts) -> Claim:
         units=units,
         unit=unit,
         groups=groups,
-        kind=f"{unit}s" if groups == units else "groups",
+        kind=f"{unit}s" if groups == units or not data else f"{data.group_kind}s",
         trainings=(min(trained), max(trained)) if trained else None,
         pairs=verdicts.family,
         disagreeing=tuple((labels[i], labels[j]) for i, j in disagreeing),

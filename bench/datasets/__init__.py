@@ -35,6 +35,8 @@ class Splits:
         unit: what the values are: ``intensity``, ``HU``, ``1/m``.
         crop: height and width of the windows that training takes. Default: whole images, or, where sizes
             differ, the largest window that fits in all of them.
+        group_kind: what the splits' groups are: ``photograph``, ``patient``, ``volume``; for sentences on
+            what a claim holds for.
         reconstructions: whether the images are themselves reconstructions (magnitude MRI, CT slices):
             measurements simulated from them are labelled so (Shimron et al., PNAS 2022).
 
@@ -58,6 +60,7 @@ class Splits:
         levels: tuple[float, float] | None = None,
         unit: str = "intensity",
         crop: tuple[int, int] | None = None,
+        group_kind: str = "group",
         reconstructions: bool = False,
     ):
         self.train = _split(train)
@@ -66,6 +69,7 @@ class Splits:
         self.values = Values(value_range, levels)
         self.unit = unit
         self.crop = crop
+        self.group_kind = group_kind
         self.reconstructions = reconstructions
         for name, split in self.named().items():
             if split.groups is not None and len(split.groups) != len(split):
@@ -143,6 +147,7 @@ class Splits:
             levels=self.values.levels,
             unit=self.unit,
             crop=self.crop,
+            group_kind=self.group_kind,
             reconstructions=self.reconstructions,
         )
 

@@ -121,7 +121,8 @@ class Data:
         validation: number of validation images.
         test: number of scoring units of the test split: rows of ``scores.parquet``.
         groups: number of independent groups among them (photographs, patients, volumes).
-        unit: what one of them is.
+        group_kind: what one of those is.
+        unit: what one of the scoring units is.
         image_shape: ``(C, H, W)``.
         measurement_shape: of one image's measurement.
         note: what a reader must know: :data:`SIMULATED`, or nothing.
@@ -136,6 +137,7 @@ class Data:
     validation: Count = 0
     test: Count = 0
     groups: Count = 0
+    group_kind: Text = "group"
     unit: Literal["image", "volume"] = "image"
     image_shape: tuple[Count, ...] = ()
     measurement_shape: tuple[Count, ...] = ()

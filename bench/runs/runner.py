@@ -421,6 +421,7 @@ class Run:
                 train=len(images.train),
                 validation=0 if images.validation is None else len(images.validation),
                 test=len(images.test),
+                group_kind=images.group_kind,
                 image_shape=images.image_shape,
                 measurement_shape=operator.measurement_shape if operator else (),
                 note=SIMULATED if self.spec.operator and images.reconstructions else "",
