@@ -52,12 +52,12 @@ def test_trainings_of_equal_scatter_are_the_two_sample_t_test():
 
 
 def test_trainings_of_unequal_scatter_have_welchs_degrees_of_freedom():
-    """Welch 1947: (1 + 16)^2 / (1 / 5 + 256 / 4) - 2 for variances 1 and 16, 4 and 3 trainings."""
+    """Welch 1947: (1 + 16)^2 / (1 / 3 + 256 / 2) for variances 1 and 16, 4 and 3 trainings."""
     first = np.array([-1.0, 1.0, -1.0, 1.0]) * np.sqrt(3.0)  # variance 4, of the mean 1
     second = np.array([-1.0, 0.0, 1.0]) * np.sqrt(48.0)  # variance 48, of the mean 16
     found = _of_trainings(first, second)
     assert found.seeds[0] == pytest.approx(17)
-    assert found.seeds_freedom[0] == pytest.approx(17**2 / (1 / 5 + 16**2 / 4) - 2)
+    assert found.seeds_freedom[0] == pytest.approx(17**2 / (1 / 3 + 16**2 / 2))
     assert _of_trainings(first, [0.0, 0.0, 0.0]).seeds_freedom[0] == 3
 
 
