@@ -21,6 +21,9 @@ from bench.leaderboard.statistics import ALPHA, Array, Design
 
 #: Resamples of a bootstrap.
 RESAMPLES = 1000
+#: Groups from which on resampled means are drawn from the normal distribution that they tend to: what it is
+#: off by, skewness over 6 sqrt(K), is less than what 1,000 resamples leave open.
+MANY_GROUPS = 20_000
 
 
 @dataclass(frozen=True)
@@ -132,25 +135,48 @@ def _resampled(
 ) -> Array:
     """Means of resampled trainings on resampled groups, ``(RESAMPLES, methods, trainings)``."""
     metric, design = ranking.metric, methods[0].design
-    count = len(design.weights)
-    taken = generator.multinomial(count, np.full(count, 1 / count), RESAMPLES).astype(float)
-    weights = taken * design.weights
-    weights /= weights.sum(1, keepdims=True)
     size = trainings or max(len(m.records) for m in methods)
     drawn = np.empty((RESAMPLES, len(methods), size))
-    for place, method in enumerate(methods):
-        runs = metric.sign * method.runs(metric.name)
-        means = _means(runs, design, weights)
-        picked = generator.integers(0, len(runs), (RESAMPLES, size))
-        drawn[:, place] = np.take_along_axis(means, picked, axis=1)
+    means = _means([_table(metric.sign * m.runs(metric.name), design) for m in methods], design, generator)
+    for place, rows in enumerate(means):
+        picked = generator.integers(0, rows.shape[1], (RESAMPLES, size))
+        drawn[:, place] = np.take_along_axis(rows, picked, axis=1)
     return drawn
 
 
-def _means(runs: Array, design: Design, weights: Array) -> Array:
-    """Mean of every run under every weighting of the groups, ``(RESAMPLES, runs)``."""
-    table = np.stack([np.bincount(design.groups, row) for row in runs])
-    means: Array = weights @ (table / np.bincount(design.groups)).T
-    return means
+def _table(runs: Array, design: Design) -> Array:
+    """Mean of every group under every run, ``(runs, K)``."""
+    table: Array = np.stack([np.bincount(design.groups, row) for row in runs])
+    table /= np.bincount(design.groups)
+    return table
+
+
+def _means(tables: Sequence[Array], design: Design, generator: np.random.Generator) -> list[Array]:
+    """Mean of every run of each method over the same resampled groups, ``(RESAMPLES, runs)``."""
+    count = len(design.weights)
+    if count >= MANY_GROUPS:
+        return _normal_means(tables, design, generator)
+    taken = generator.multinomial(count, np.full(count, 1 / count), RESAMPLES).astype(float)
+    weights = taken * design.weights
+    weights /= weights.sum(1, keepdims=True)
+    return [weights @ table.T for table in tables]
+
+
+def _normal_means(tables: Sequence[Array], design: Design, generator: np.random.Generator) -> list[Array]:
+    """The same for very many groups: normal, with the covariance that resampling groups has.
+
+    To first order a resampled mean is off by ``sum_k (n_k - 1) w_k (y_k - mean)`` with multinomial counts n,
+    whose covariance over runs is ``sum_k w_k^2 (y_k - mean) (y_k - mean)^T``.
+    """
+    means = np.concatenate([table @ design.weights for table in tables])
+    covariance = np.zeros((len(means), len(means)))
+    for start in range(0, len(design.weights), MANY_GROUPS):
+        part = slice(start, start + MANY_GROUPS)
+        rows = np.concatenate([table[:, part] for table in tables])
+        off = (rows - means[:, None]) * design.weights[part]
+        covariance += off @ off.T
+    drawn = generator.multivariate_normal(means, covariance, RESAMPLES, method="eigh")
+    return np.split(drawn, np.cumsum([len(table) for table in tables])[:-1], axis=1)
 
 
 def _average_rank(scores: Array) -> Array:

@@ -3,6 +3,7 @@
 They are few and small, many with BENCH_HOSTILE=large (``tox -e hostile``).
 """
 
+import multiprocessing
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from safetensors.numpy import save_file
 
 from bench.leaderboard import find, show
@@ -196,6 +198,29 @@ def lives(process):
             return not re.search(r"\) [ZX] ", file.read())
     except OSError:
         return False
+
+
+@pytest.fixture
+def forked():
+    """Starts a function in a forked process, which needs no second for its imports, and looks after it.
+
+    Torch works in one thread meanwhile: threads do not survive a fork, and sums depend on their number.
+    """
+    context, started, threads = multiprocessing.get_context("fork"), [], torch.get_num_threads()
+    torch.set_num_threads(1)
+
+    def start(function, *arguments):
+        # A daemon: should a test leave it behind, it is ended, not waited for.
+        process = context.Process(target=function, args=arguments, daemon=True)
+        process.start()
+        started.append(process)
+        return process
+
+    yield start
+    torch.set_num_threads(threads)
+    for process in started:
+        process.kill()
+        process.join()
 
 
 @pytest.fixture

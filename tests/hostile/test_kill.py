@@ -1,41 +1,35 @@
 """kill -9 of a run, repeated until it is done: it ends as if nothing had happened, and nothing is left."""
 
-import multiprocessing
 import os
 import random
 import signal
 import time
 
 import pandas as pd
-import torch
 
 from bench.runs.request import specify
 from bench.runs.runner import Run
 
-#: Processes are forked: one that starts anew needs seconds for its imports.
-CONTEXT = multiprocessing.get_context("fork")
-
 
 def _work(spec, results):
-    torch.set_num_threads(1)
     # Slow enough that most kills come in the middle of something.
     Run(spec).execute(results, report=lambda progress: time.sleep(0.005))
 
 
-def test_killed_until_it_is_done(tmp_path, tiny, world):
+def test_killed_until_it_is_done(tmp_path, tiny, world, forked):
     """Scores are those of an undisturbed run; no temporary folder, lease or checkpoint stays."""
     spec = specify("denoising", "unet:width=4", tiny, changes={"epochs": 4, "batch_size": 8})
     expected = Run(spec).execute(tmp_path / "whole")
     results, turn, kills = tmp_path / "cut", random.Random(0), 0
     wanted = 50 if world.large else 5
     while kills < wanted:
-        process = CONTEXT.Process(target=_work, args=(spec, results))
-        process.start()
+        process = forked(_work, spec, results)
         process.join(turn.uniform(0, 1.5))
         if process.is_alive():
             os.kill(process.pid, signal.SIGKILL)
             kills += 1
-        process.join()
+        process.join(60)
+        assert process.exitcode is not None
         if Run(spec).recorded(results):
             break
     record = Run(spec).execute(results)
