@@ -283,7 +283,7 @@ def leaderboard(
 
       bench leaderboard --format latex --operator xor_ctr
 
-      bench leaderboard --results leaderboard/published --readme README.md
+      bench leaderboard --results leaderboard/published --readme docs/results.md
     """
     from bench.console.screen import console, errors
     from bench.leaderboard import export
