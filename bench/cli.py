@@ -197,6 +197,36 @@ def list_names(
 
 
 @app.command()
+def fetch(
+    dataset: Annotated[str, typer.Argument(help="name:key=value, as bench list datasets shows them.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Download without asking.")] = False,
+) -> None:
+    """Download a dataset; what it is, its size, its licence and where it goes are shown before.
+
+    It goes to the folder ``root``, or to ``datasets`` in the cache folder, which INVBENCH_CACHE moves. What
+    was cut off is gone on with.
+
+    Examples:
+      bench fetch div2k
+
+      bench fetch medmnist:name=bloodmnist,root=/data --yes
+    """
+    from bench.console import fetching
+
+    parts = fetching.missing(dataset)
+    for part in parts:
+        for line in fetching.described(part):
+            print(line)
+    if not parts:
+        print(f"all of {dataset} is here")
+        return
+    if any(part.archive or part.fetch for part in parts) and not yes:
+        typer.confirm("download?", abort=True)
+    for line in fetching.fetch(parts):
+        print(line)
+
+
+@app.command()
 def check(
     names: Annotated[
         list[str], typer.Argument(help="Operators or models: name:key=value, a+b, or a .py file.")

@@ -33,7 +33,8 @@ def listing(what: str) -> Iterator[RenderableType]:
     if what in (*ROOMS, "protocols", "all"):
         for title, room in ROOMS.items():
             if what in (title, "all"):
-                yield entries_table(title, [*room.entries().values(), *room.families().values()])
+                entries = [*room.entries().values(), *room.families().values()]
+                yield entries_table(title, entries, _here if what == "datasets" else None)
                 yield ""
         if what in ("protocols", "all"):
             yield protocols_table({name: protocols.find(name) for name in protocols.names()})
@@ -53,6 +54,12 @@ def listing(what: str) -> Iterator[RenderableType]:
         else:
             yield from component(room, what)
         yield ""
+
+
+def _here(name: str) -> str:
+    from bench.console.fetching import here  # which imports every dataset
+
+    return here(name)
 
 
 def _holds(room: Registry, what: str) -> bool:

@@ -1,7 +1,7 @@
 """Tables on the terminal: results of runs, names, checks and certificates."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -77,14 +77,17 @@ def forecast_text(forecasts: Sequence["Forecast"], jobs: int) -> str:
     return text + (f"; no record says how long {unknown} of them take" if unknown else "")
 
 
-def entries_table(title: str, entries: Iterable[Entry]) -> Table:
-    """Names with one line each; where a plug-in comes from."""
+def entries_table(title: str, entries: Iterable[Entry], here: Callable[[str], str] | None = None) -> Table:
+    """Names with one line each; where a plug-in comes from; whether a dataset's files are here."""
     table = _table(title)
     table.add_column("name", no_wrap=True)
     table.add_column("what it is")
+    if here is not None:
+        table.add_column("files", no_wrap=True)
     for entry in entries:
         origin = f" [dim]{escape(entry.origin)}[/]" if entry.entry_point else ""
-        table.add_row(escape(entry.name), escape(entry.summary) + origin)
+        found = [] if here is None else ["" if entry.entry_point else here(entry.name)]
+        table.add_row(escape(entry.name), escape(entry.summary) + origin, *found)
     return table
 
 

@@ -1,5 +1,6 @@
 """MNIST, the dataset on which the paper's network learned nothing."""
 
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
@@ -8,6 +9,7 @@ from torchvision.datasets.mnist import read_image_file
 
 from bench.datasets import Dataset, Splits
 from bench.datasets._download import fetched
+from bench.datasets.shared.download import Part
 from bench.errors import at_least
 
 
@@ -33,6 +35,11 @@ class Mnist(Dataset):
         self.download = download
         self.train = train
         self.test = test
+
+    def parts(self) -> list[Part]:
+        place = Path(self.root).expanduser() / "MNIST" / "raw"
+        get = partial(MNIST, self.root, download=True)
+        return [Part("MNIST", place, "http://yann.lecun.com/exdb/mnist", fetch=get)]
 
     def load(self) -> Splits:
         train, test = fetched("mnist", self.root, self.download, self._read)

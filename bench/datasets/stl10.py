@@ -1,11 +1,15 @@
 """STL-10, the dataset of the paper."""
 
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import torch
 from torchvision.datasets import STL10
 
 from bench.datasets import Dataset, Splits
 from bench.datasets._download import fetched
+from bench.datasets.shared.download import Part
 from bench.errors import UsageError, at_least
 
 
@@ -32,6 +36,11 @@ class Stl10(Dataset):
         self.download = download
         self.train = train
         self.test = test
+
+    def parts(self) -> list[Part]:
+        place = Path(self.root).expanduser() / "stl10_binary"
+        get = partial(STL10, self.root, split="unlabeled", download=True)
+        return [Part("STL-10", place, "https://cs.stanford.edu/~acoates/stl10", fetch=get)]
 
     def load(self) -> Splits:
         images = fetched("stl10", self.root, self.download, self._read)

@@ -11,7 +11,7 @@ from torchvision.transforms.functional import pil_to_tensor
 from bench.datasets import Dataset, InMemory, Split, Splits
 from bench.datasets._download import fetched
 from bench.datasets.shared.cache import Patience
-from bench.datasets.shared.download import default_root
+from bench.datasets.shared.download import Part, default_root
 from bench.datasets.shared.reading import KEPT
 from bench.datasets.shared.split import Sizes, cut, one_size
 from bench.errors import at_least
@@ -38,6 +38,9 @@ PARTS: dict[str, Parts] = {
     "Imagenette": ({"split": "train"}, None, {"split": "val"}),
     "OxfordIIITPet": ({"split": "trainval"}, None, {"split": "test"}),
 }
+
+
+HOME = "https://docs.pytorch.org/vision/stable/datasets.html"
 
 
 class Torchvision(Dataset):
@@ -83,8 +86,13 @@ class Torchvision(Dataset):
             train, test = cut(train, max(round(self.test_share * len(train)), 1), "torchvision")
         return Splits(train, test, chosen)
 
-    def fetch(self) -> None:
+    def parts(self) -> list[Part]:
+        place = self.root / f"{self.name.lower()}.fetched"
+        return [Part(self.name, place, HOME, fetch=self._fetch)]
+
+    def _fetch(self) -> None:
         fetched("torchvision", str(self.root), True, lambda: self._parts(download=True))
+        (self.root / f"{self.name.lower()}.fetched").touch()
 
     def _read(self) -> tuple[Split, Split | None, Split | None]:
         train, chosen, test = self._parts(self.download)

@@ -114,6 +114,8 @@ def get(part: Part) -> None:
         part.place.parent.mkdir(parents=True, exist_ok=True)
         file = _downloaded(part.archive, part.place.parent)
         _unpacked(file, part)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+        raise BenchError(f"{part.archive.url} cannot be unpacked for {part.name}: {error}") from error
     except OSError as error:
         raise BenchError(f"{part.name} cannot be stored in {part.place.parent}: {error}") from error
 
