@@ -10,6 +10,7 @@ from bench import registry
 from bench.datasets import Splits
 from bench.errors import BenchError
 from bench.metrics.psnr import psnr
+from bench.operators.mri import sensitivities
 from bench.problem import Problem, build_operator
 from bench.spec import parse_chain
 
@@ -40,9 +41,35 @@ def test_mri_of_complex_images_is_the_transform():
     torch.testing.assert_close(operator.as_image(y), torch.cat([x.real, x.imag], 1), atol=1e-5, rtol=0)
 
 
-def test_adjoint_of_complex_mri():
+def test_every_coil_sees_its_part():
+    """All lines of every coil: NumPy's transform of map times image; the maps' squares sum to 1."""
+    x, operator = phantoms(), build("mri:acceleration=1,coils=3")
+    maps = sensitivities(3, 12, 10)
+    np.testing.assert_allclose((maps.abs() ** 2).sum(0), 1, atol=1e-12)
+    y = torch.complex(*operator.measure(x, generator()).chunk(2, 1)).numpy()
+    for coil in range(3):
+        seen = np.fft.fft2(maps[coil, 0].numpy() * x[:, 0].numpy(), norm="ortho")
+        np.testing.assert_allclose(y[:, coil], np.fft.fftshift(seen, axes=(-2, -1)), atol=1e-5)
+    torch.testing.assert_close(operator.inverse(y_of(operator, x)), x, atol=1e-5, rtol=0)
+
+
+def y_of(operator, x):
+    """Measurements without noise."""
+    return operator.measure(x, generator())
+
+
+def test_coils_have_complex_noise_of_their_own():
+    """Real and imaginary part of every coil: independent, of the deviation that was given."""
+    x, operator = torch.zeros(64, 1, 12, 10, dtype=torch.complex64), build("mri:coils=4+noise:sigma=0.5")
+    y = operator.measure(x, generator()).transpose(0, 1).flatten(1)
+    assert len(y) == 8
+    np.testing.assert_allclose(np.cov(y.numpy()), 0.25 * np.eye(8), atol=0.03)
+
+
+@pytest.mark.parametrize("coils", [1, 4])
+def test_adjoint_of_complex_mri(coils):
     """Re <A x, y> = Re <x, A* y>, with half of the lines."""
-    x, operator = phantoms(), build("mri:acceleration=2")
+    x, operator = phantoms(), build(f"mri:acceleration=2,coils={coils}")
     y = torch.randn(4, *operator.measurement_shape, generator=generator())
     left = (operator.measure(x, generator()) * y).sum()
     right = (x.conj() * operator.adjoint(y)).sum().real
