@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from bench.leaderboard._drawing import LETTER, WIDTH, Axis, Drawing, across, upw
 from bench.leaderboard.groups import Group, Method
 from bench.leaderboard.loading import history
 from bench.leaderboard.looks import Look, of_role
-from bench.leaderboard.plots import by_setting, pareto
+from bench.leaderboard.plots import by_setting, pareto, stairs
 from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.spans import Span
 from bench.leaderboard.statistics import Array
@@ -76,7 +75,7 @@ def speed(setting: str, entries: Sequence[Method], looks: Looks) -> Drawing:
     across(drawing, x, 22, TALL - FOOT, "images per second")
     upward(drawing, y, x.start, x.end, "PSNR (dB)")
     shown = [(x(a), y(span.place(b))) for a, b in points]
-    drawing.path(_stairs([shown[i] for i in pareto(points)], x.start), "front")
+    drawing.path(stairs([shown[i] for i in pareto(points)], x.start), "front")
     for entry, (a, b), place in zip(entries, points, shown, strict=True):
         told = f"{entry.label}: {number(b)} dB, {number(a, 0)} images/s"
         drawing.mark(*place, of_role(looks[entry.label], entry.role), told, 10)
@@ -90,14 +89,6 @@ def speed(setting: str, entries: Sequence[Method], looks: Looks) -> Drawing:
         if label is not None:
             drawing.text(*label, name, "middle", "label")
     return drawing
-
-
-def _stairs(front: Points, left: float) -> Points:
-    """A front from the fastest point to the best as a line: what is reached at each speed."""
-    steps = [(front[0][0], front[0][1])]
-    for (a, b), (c, d) in pairwise(front):
-        steps += [(c, b), (c, d)] if c < a else []
-    return [*steps, (left, front[-1][1])]
 
 
 def distributions(group: Group, looks: Looks) -> Drawing | None:

@@ -1,10 +1,10 @@
-"""The leaderboard's figures: quality with floor and ceiling, quality against speed, training curves."""
+"""The leaderboard's figures, drawn by seaborn: quality with verdicts, quality against speed, curves."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from textwrap import wrap
 
 import matplotlib as mpl
 import numpy as np
@@ -12,25 +12,26 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from bench.files import replacing
+from bench.leaderboard import placing
 from bench.leaderboard.groups import Group, Method
 from bench.leaderboard.loading import history
-from bench.leaderboard.rows import computes, setting
+from bench.leaderboard.looks import Look, looks, of_role
+from bench.leaderboard.ranking import Ranking
+from bench.leaderboard.rows import computes, place, setting
+from bench.leaderboard.spans import Span
 from bench.leaderboard.table import Board
 from bench.text import count, number
 
 #: A figure shows at most this many panels, the groups with most methods; the page shows them all.
 MOST_PANELS = 12
-#: Okabe & Ito's colours, which colour-blind readers can tell apart.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
-ROLE_COLOUR = {"model": "#0072B2", "floor": "#777777", "ceiling": "#009E73"}
-MARKERS = "os^DvP*X"
+#: Characters of a name or of a title's line.
+LONGEST_NAME, LONGEST_LINE = 28, 48
 
-Panel = tuple[Group, Callable[[Axes], None]]
-Styles = dict[str, dict[str, Any]]
+Looks = Mapping[str, Look]
+Panel = tuple[str, Callable[[Axes], None]]
 
 STYLE = {
     **sns.axes_style("whitegrid"),
@@ -59,32 +60,38 @@ def write(board: Board, folder: Path) -> list[Path]:
 
 
 def quality(board: Board) -> Figure | None:
-    """Mean PSNR of every method with its 95 % interval, floor and ceiling as lines."""
-    rows = board.frame.set_index("fingerprint")
-    panels = [(g, lambda axes, g=g: _quality_panel(axes, g, rows)) for g in _groups(board)]
-    heights = max((len(g.entries) for g, _ in panels), default=0)
-    return _figure(panels, "", 0.9 + 0.27 * heights)
+    """Mean and 95 % interval of every method, with rank interval and verdict; floor and ceiling as lines."""
+    rankings = _rankings(board)
+    found = _looks(board)
+    panels = [(r.group.title, lambda axes, r=r: _quality_panel(axes, r, found)) for r in rankings]
+    heights = max((len(r.group.entries) for r in rankings), default=0)
+    return _figure(
+        panels, 1.1 + 0.27 * heights, "Dotted: floor. Dashed: ceiling. ★: shown better than all others."
+    )
 
 
 def speed(board: Board) -> Figure | None:
     """PSNR against reconstructions per second, only on equal hardware and batch size, with Pareto front."""
-    places = [(g, *place) for g in _groups(board) for place in by_setting(g)][:MOST_PANELS]
-    styles = _styles(e.label for _, _, entries in places for e in entries)
+    places = [(r.group, *place) for r in _rankings(board) for place in by_setting(r.group)][:MOST_PANELS]
+    found = _looks(board)
     panels = [
-        (g, lambda axes, p=p, entries=entries: _speed_panel(axes, entries, p, styles))
-        for g, p, entries in places
+        (group.title, lambda axes, p=p, entries=entries: _speed_panel(axes, entries, p, found))
+        for group, p, entries in places
     ]
-    return _figure(panels, "PSNR (dB)", 3.0, styles)
+    return _figure(panels, 3.2, "Line: the best that is reached at each speed (Pareto front).")
 
 
 def training(board: Board) -> Figure | None:
-    """PSNR of the validation split after every epoch."""
-    curves = [(g, [(e.label, history(e.first)) for e in g.entries]) for g in _groups(board)]
-    curves = [(g, [(n, h) for n, h in found if len(h)]) for g, found in curves]
-    curves = [(g, found) for g, found in curves if found]
-    styles = _styles(name for _, found in curves for name, _ in found)
-    panels = [(g, lambda axes, found=found: _training_panel(axes, found, styles)) for g, found in curves]
-    return _figure(panels, "validation PSNR (dB)", 3.0, styles)
+    """PSNR of the validation split after every epoch, of each method's first training."""
+    found, panels = _looks(board), []
+    for ranking in _rankings(board):
+        curves = {e.label: history(e.first) for e in ranking.group.entries}
+        curves = {label: curve for label, curve in curves.items() if len(curve)}
+        if curves:
+            panels.append(
+                (ranking.group.title, lambda axes, curves=curves: _training_panel(axes, curves, found))
+            )
+    return _figure(panels, 3.2, "")
 
 
 def by_setting(group: Group) -> Iterator[tuple[str, list[Method]]]:
@@ -107,149 +114,159 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
     return front
 
 
-def _groups(board: Board) -> list[Group]:
-    """The groups with most methods, in the table's order."""
-    groups = [r.group for r in board.rankings if r.group.entries]
-    largest = sorted(groups, key=lambda g: -len(g.entries))[:MOST_PANELS]
-    chosen = set(map(id, largest))
-    return [g for g in groups if id(g) in chosen]
+def _rankings(board: Board) -> list[Ranking]:
+    """The problems with most methods, in the table's order."""
+    found = [r for r in board.rankings if r.group.entries]
+    largest = sorted(found, key=lambda r: -len(r.group.entries))[:MOST_PANELS]
+    return [r for r in found if any(r is other for other in largest)]
 
 
-def _figure(
-    panels: Sequence[Panel], ylabel: str, height: float, styles: Styles | None = None
-) -> Figure | None:
+def _looks(board: Board) -> Looks:
+    return looks(e.label for r in board.rankings for e in r.group.entries)
+
+
+def _figure(panels: Sequence[Panel], height: float, note: str) -> Figure | None:
     if not panels:
         return None
     columns = min(len(panels), 3)
     rows = math.ceil(len(panels) / columns)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(max(4.6 * columns, 5.5), (height + 0.6) * rows + 0.3), layout="constrained")
+        figure = Figure(figsize=(max(4.8 * columns, 5.8), (height + 0.6) * rows + 0.4), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False)
-        for place, (group, draw) in zip(axes.flat, panels, strict=False):
-            draw(place)
-            place.set_title(_wrapped(group.title), loc="left", fontweight="bold", parse_math=False)
-            place.set_ylabel(ylabel)
-        for place in axes.flat[len(panels) :]:
-            place.remove()
-        if styles:
-            _legend(figure, styles)
+        for axis, (title, draw) in zip(axes.flat, panels, strict=False):
+            draw(axis)
+            lines = wrap(title, LONGEST_LINE, max_lines=3, placeholder=" …")
+            axis.set_title("\n".join(lines), loc="left", fontweight="bold", parse_math=False)
+        for axis in axes.flat[len(panels) :]:
+            axis.remove()
+        figure.supxlabel(note, fontsize=8, color="#555555")
     return figure
 
 
-def _wrapped(title: str, width: int = 52) -> str:
-    return title if len(title) <= width else title.replace(" on ", "\non ", 1)
-
-
-#: PSNR in dB below which a method has collapsed (ten times the range of error): marked at the edge.
-COLLAPSED = -20.0
-
-
-def _at_edge(value: float) -> bool:
-    return not math.isfinite(value) or value < COLLAPSED
-
-
-@dataclass(frozen=True)
-class _Span:
-    """Where shown values end, and where infinite and collapsed ones are marked beyond them."""
-
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "_Span":
-        shown = [v for v in values if not _at_edge(v)]
-        low, high = (min(shown), max(shown)) if shown else (0.0, 1.0)
-        pad = max(0.12 * (high - low), 0.5)
-        return cls(low - pad, high + pad)
-
-    def place(self, value: float) -> float:
-        return value if not _at_edge(value) else self.high if value > 0 else self.low
-
-
-def _quality_panel(axes: Axes, group: Group, rows: pd.DataFrame) -> None:
-    table = rows.loc[[e.first.fingerprint for e in group.entries]]
-    span = _Span.of([*table.psnr, *table.psnr_low, *table.psnr_high])
-    for line, style in ((group.floor, ":"), (group.ceiling, "--")):
-        if line is not None and math.isfinite(line.mean()):
-            axes.axvline(line.mean(), color=ROLE_COLOUR[line.role], linestyle=style, linewidth=1.2, zorder=1)
-    for y, (entry, row) in enumerate(zip(group.entries, table.itertuples(), strict=True)):
-        _interval(axes, span, y, row, ROLE_COLOUR[entry.role])
-    axes.set_yticks(range(len(group.entries)), [e.label for e in group.entries], parse_math=False)
-    axes.set_ylim(len(group.entries) - 0.4, -0.6)
-    axes.set_xlim(span.low - 0.04 * (span.high - span.low), span.high + 0.22 * (span.high - span.low))
+def _quality_panel(axes: Axes, ranking: Ranking, found: Looks) -> None:
+    entries, metric = ranking.group.entries, ranking.metric
+    means = [e.mean(metric.name) for e in entries]
+    ends = [e.interval(metric.name) for e in entries]
+    span = Span.of([*means, *(v for pair in ends for v in pair)])
+    for line, style in ((ranking.group.floor, ":"), (ranking.group.ceiling, "--")):
+        if line is not None and not span.beyond(line.mean(metric.name)):
+            axes.axvline(line.mean(metric.name), color="#777777", linestyle=style, linewidth=1.2, zorder=1)
+    _marks(axes, entries, [span.place(m) for m in means], range(len(entries)), found)
+    for y, (entry, mean, (low, high)) in enumerate(zip(entries, means, ends, strict=True)):
+        colour = of_role(found[entry.label], entry.role).colour
+        if not math.isnan(low) and not span.beyond(mean):
+            axes.hlines(y, span.place(low), span.place(high), colors=colour, linewidth=2, zorder=2)
+        standing = ranking.standings[y]
+        told = f"{'★ ' if standing.best else ''}{number(mean, metric.digits - (metric.unit == 'dB'))}"
+        axes.text(1.02, y, told, transform=axes.get_yaxis_transform(), va="center")
+        axes.text(
+            1.2, y, place(entry, standing), transform=axes.get_yaxis_transform(), va="center", color="#555"
+        )
+    axes.text(1.2, -0.75, "rank", transform=axes.get_yaxis_transform(), va="center", color="#555")
+    axes.set_yticks(range(len(entries)), [_cut(e.label) for e in entries], parse_math=False)
+    axes.set_ylim(len(entries) - 0.4, -0.6)
+    axes.set_xlim(span.ends)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel("PSNR (dB) with 95 % interval")
+    unit = f" ({metric.unit})" if metric.unit else ""
+    axes.set(xlabel=f"{metric.title}{unit} with 95 % interval", ylabel="")
 
 
-def _interval(axes: Axes, span: _Span, y: int, row: Any, colour: str) -> None:
-    if _at_edge(row.psnr):
-        marker = ">" if row.psnr > 0 else "<"
-        axes.plot(span.place(row.psnr), y, marker, color=colour, markersize=8, clip_on=False)
-    else:
-        ends = [span.place(row.psnr_low), span.place(row.psnr_high)]
-        axes.plot(ends, [y, y], color=colour, linewidth=2, solid_capstyle="butt")
-        axes.plot(row.psnr, y, "o", color=colour, markersize=5.5)
-    text = number(row.psnr, 1)
-    axes.annotate(text, (span.place(row.psnr_high), y), (7, 0), textcoords="offset points", va="center")
+def _marks(
+    axes: Axes, entries: Sequence[Method], x: Sequence[float], y: Sequence[float], found: Looks
+) -> None:
+    """One mark per method, in its own colour and form."""
+    chosen = {e.label: of_role(found[e.label], e.role) for e in entries}
+    sns.scatterplot(
+        x=list(x),
+        y=list(y),
+        hue=[e.label for e in entries],
+        style=[e.label for e in entries],
+        palette={label: look.colour for label, look in chosen.items()},
+        markers={label: look.mark for label, look in chosen.items()},
+        s=60,
+        zorder=3,
+        legend=False,
+        clip_on=False,
+        ax=axes,
+    )
 
 
-def _speed_panel(axes: Axes, entries: Sequence[Method], place: str, styles: Styles) -> None:
+def _speed_panel(axes: Axes, entries: Sequence[Method], where: str, found: Looks) -> None:
     points = [(e.first.timings["images_per_second"], e.mean()) for e in entries]
-    span = _Span.of([p[1] for p in points])
+    span = Span.of([y for _, y in points])
     shown = [(x, span.place(y)) for x, y in points]
-    front = [shown[i] for i in pareto(points)]
-    axes.plot(*zip(*front, strict=True), color="#b0b0b0", linewidth=1.2, zorder=1, drawstyle="steps-post")
-    for entry, (x, y) in zip(entries, shown, strict=True):
-        axes.plot(x, y, linestyle="", markersize=7.5, **styles[entry.label])
-        if _at_edge(entry.mean()):
-            above = entry.mean() > 0
-            axes.annotate(
-                number(entry.mean()),
-                (x, y),
-                (0, 7 if above else -7),
-                textcoords="offset points",
-                ha="center",
-                va="bottom" if above else "top",
-            )
+    fastest, slowest = max(x for x, _ in points), min(x for x, _ in points)
+    pad = max((fastest / slowest) ** 0.12, 1.5)
     axes.set_xscale("log")
-    narrow = max(x for x, _ in points) < 50 * min(x for x, _ in points)
+    axes.set(xlim=(slowest / pad, fastest * pad), ylim=span.ends)
+    front = stairs([shown[i] for i in pareto(points)], slowest / pad)
+    axes.plot(*zip(*front, strict=True), color="#b0b0b0", linewidth=1.2, zorder=1)
+    _marks(axes, entries, [x for x, _ in shown], [y for _, y in shown], found)
+    narrow = fastest < 50 * slowest
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if narrow else (1,), numticks=6))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.margins(x=0.15, y=0.15)
-    _spread(axes)
-    axes.set_xlabel(f"images per second\n({place})")
+    below = "\n".join(wrap(f"images per second ({where})", LONGEST_LINE, max_lines=3, placeholder=" …"))
+    axes.set(xlabel=below, ylabel="PSNR (dB)")
+    names = [
+        _cut(e.label) + (f" {number(y, 1)}" if span.beyond(y) else "")
+        for e, (_, y) in zip(entries, points, strict=True)
+    ]
+    _labels(axes, shown, names)
 
 
-def _training_panel(axes: Axes, curves: Sequence[tuple[str, pd.DataFrame]], styles: Styles) -> None:
-    for label, curve in curves:
-        values = curve.validation_psnr.replace([np.inf, -np.inf], np.nan)
-        axes.plot(curve.epoch, values, markersize=4.5, linewidth=1.6, **styles[label])
+def _labels(axes: Axes, points: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
+    """Names beside their points, in a panel of about 300 x 190 points; those without room are left out."""
+    width, height = 300.0, 190.0
+    to_panel = axes.transData + axes.transAxes.inverted()
+    places = [(x * width, y * height) for x, y in to_panel.transform(list(points))]
+    sizes = [(5.0 * len(name) + 4, 11.0) for name in names]
+    for name, middle in zip(names, placing.beside(places, sizes, (0, 0, width, height), 9), strict=True):
+        if middle is not None:
+            x, y = middle[0] / width, middle[1] / height
+            axes.text(x, y, name, transform=axes.transAxes, ha="center", va="center", fontsize=8)
+
+
+def _training_panel(axes: Axes, curves: Mapping[str, pd.DataFrame], found: Looks) -> None:
+    frame = pd.concat([curve.assign(method=label) for label, curve in curves.items()], ignore_index=True)
+    frame = frame[np.isfinite(frame.validation_psnr)]
+    span = Span.of(frame.validation_psnr)
+    frame = frame.assign(shown=[span.place(v) for v in frame.validation_psnr])
+    chosen = {label: found[label] for label in curves}
+    sns.lineplot(
+        data=frame,
+        x="epoch",
+        y="shown",
+        hue="method",
+        style="method",
+        palette={label: look.colour for label, look in chosen.items()},
+        markers={label: look.mark for label, look in chosen.items()},
+        dashes=False,
+        legend=False,
+        ax=axes,
+    )
+    axes.set(xlabel="epoch", ylabel="validation PSNR (dB)", ylim=span.ends)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _spread(axes)
-    axes.set_xlabel("epoch")
+    last = frame.groupby("method").shown.last()
+    low, high = span.ends
+    heights = placing.apart([(v - low) / (high - low) for v in last], 0.07)
+    for label, height in zip(last.index, heights, strict=True):
+        colour = found[label].colour
+        axes.text(1.02, height, _cut(label), transform=axes.transAxes, va="center", fontsize=8, color=colour)
 
 
-def _spread(axes: Axes, least: float = 1.0) -> None:
-    """At least so many dB from bottom to top: methods that are alike should look it."""
-    low, high = axes.get_ylim()
-    missing = max(least - (high - low), 0) / 2
-    axes.set_ylim(low - missing, high + missing)
+def _cut(label: str) -> str:
+    return label if len(label) <= LONGEST_NAME else f"{label[: LONGEST_NAME - 1]}…"
 
 
-def _styles(labels: Iterable[str]) -> Styles:
-    """A colour and a marker for each method, the same in every panel."""
-    distinct = dict.fromkeys(labels)
-    pairs = ((c, m) for round_ in range(len(distinct)) for c, m in zip(COLOURS, _turned(round_), strict=True))
-    return {n: {"color": c, "marker": m, "label": n} for n, (c, m) in zip(distinct, pairs, strict=False)}
+def stairs(front: Sequence[tuple[float, float]], left: float) -> list[tuple[float, float]]:
+    """A front from the fastest point to the best as a line: what is reached at each speed.
 
-
-def _turned(by: int) -> str:
-    """The markers, begun elsewhere, so that the next round of colours gives new pairs."""
-    by %= len(MARKERS)
-    return MARKERS[by:] + MARKERS[:by]
-
-
-def _legend(figure: Figure, styles: Styles) -> None:
-    handles = [Line2D([], [], linewidth=1.6, **style) for style in styles.values()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6), frameon=False)
+    Args:
+        front: its points, the fastest first.
+        left: where the line ends, at the height of the best.
+    """
+    steps = [front[0]]
+    for (_, height), (x, y) in pairwise(front):
+        steps += [(x, height), (x, y)]
+    return [*steps, (left, front[-1][1])]

@@ -34,8 +34,8 @@ class Span:
     def of(cls, values: Iterable[float], least: float = LEAST) -> "Span":
         """The span of values of which some may be infinite or far from all others.
 
-        A value is far if a gap lies between it and most others that is larger than 10 dB and twice as
-        large as what they span.
+        A value is far if a gap lies between it and the half around the median, or more, that is larger
+        than 10 dB and twice as large as what those span.
         """
         known = np.sort([v for v in values if not math.isnan(v)])
         finite = known[np.isfinite(known)]
@@ -63,12 +63,13 @@ class Span:
 
 
 def _together(values: Array) -> Array:
-    """Sorted values without those that a gap sets apart, of which there are less than half."""
-    kept, fewest = values, len(values) / 2
-    while len(kept) - 1 > fewest:
-        low, high = kept[1] - kept[0], kept[-1] - kept[-2]
-        rest, gap = (kept[1:], low) if low >= high else (kept[:-1], high)
-        if gap <= max(GAP, SPANS * (rest[-1] - rest[0])):
+    """Sorted values around their median, as far as no gap sets the next one apart; at least half of them."""
+    first = last = (len(values) - 1) // 2
+    while last - first + 1 < len(values):
+        below = values[first] - values[first - 1] if first else np.inf
+        above = values[last + 1] - values[last] if last + 1 < len(values) else np.inf
+        enough = 2 * (last - first + 1) >= len(values)
+        if enough and min(below, above) > max(GAP, SPANS * (values[last] - values[first])):
             break
-        kept = rest
-    return kept
+        first, last = (first - 1, last) if below <= above else (first, last + 1)
+    return values[first : last + 1]
