@@ -29,7 +29,7 @@ from bench.leaderboard.rows import footnote, place, remark, speed
 from bench.leaderboard.show import flat
 from bench.leaderboard.table import COLUMNS, Board
 from bench.runs.reading import MOST_JSON, contents
-from bench.runs.record import Record
+from bench.runs.record import Duplicates, Record
 
 #: Problems with pictures on the front page; all others are in its matrix.
 CARDS = 12
@@ -300,11 +300,17 @@ def _about_duplicates(record: Record) -> str:
     if found is None:
         return ""
     if not found.exact and not found.near:
-        return "No test image has an exact or near duplicate among the training images."
+        return f"No test image has an exact or near duplicate among the training images{_sampled(found)}."
     return (
         f"{found.exact} test images are among the training images too, and {found.near} more have a near "
-        "duplicate there: scores may flatter every method that learns."
+        f"duplicate there{_sampled(found)}: scores may flatter every method that learns."
     )
+
+
+def _sampled(found: Duplicates) -> str:
+    looked = {"training": found.of_train, "test": found.of_test}
+    parts = [f"{number:,} {name}" for name, number in looked.items() if number is not None]
+    return f" (looked at: {' and '.join(parts)} images)" if parts else ""
 
 
 def _about_ivs(record: Record) -> str:

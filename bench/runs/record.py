@@ -103,11 +103,15 @@ class Duplicates:
         exact: number of those with an exact copy.
         near: number of those with a near one.
         pairs: the first ten of them: numbers of the test image and of the training image.
+        of_train: how many training images were looked at; None if all were.
+        of_test: likewise of test images.
     """
 
     exact: Count = 0
     near: Count = 0
     pairs: tuple[tuple[Count, Count], ...] = ()
+    of_train: Count | None = None
+    of_test: Count | None = None
 
 
 @dataclass(frozen=True, config=UNKNOWN_REFUSED)

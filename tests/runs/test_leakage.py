@@ -10,7 +10,8 @@ from torch.nn.functional import avg_pool2d
 
 from bench.datasets import Splits
 from bench.problem import Problem, build_operator
-from bench.runs.leakage import duplicates, perceptual_hash, repeated_ivs
+from bench.runs.alike import seen
+from bench.runs.leakage import duplicates, repeated_ivs
 from bench.runs.record import Duplicates
 from bench.spec import Component
 
@@ -62,17 +63,44 @@ def test_flat_images_are_near_to_nothing():
     assert duplicates(flat[:1], flat[:1]).exact == 1
 
 
-def test_hash_is_the_dct_of_scipy():
-    """Bits are signs about the median of SciPy's 8x8 lowest DCT coefficients (pHash)."""
+def test_cosines_are_the_dct_of_scipy():
+    """What candidates are found by: the low coefficients of SciPy's orthonormal DCT-II, without the mean."""
     grey = _windows(6)[:, :1]
-    for image, bits in zip(grey, perceptual_hash(grey), strict=True):
-        low = dctn(image[0].numpy().astype(float))[:8, :8]
-        np.testing.assert_array_equal(bits.view(8, 8).numpy(), low > np.sort(low, axis=None)[31])
+    found = seen(grey).waves
+    order = np.add.outer(np.arange(8), np.arange(8))
+    weight = np.sqrt(np.add.outer(np.arange(8) ** 2, np.arange(8) ** 2)) ** 0.75
+    for image, waves in zip(grey, found, strict=True):
+        low = dctn(image[0].numpy().astype(float), norm="ortho")[:8, :8] * weight
+        wanted = low[(order > 0) & (order < 8)]
+        np.testing.assert_allclose(waves.numpy(), wanted / np.linalg.norm(wanted), atol=1e-5)
+
+
+@pytest.mark.parametrize("shift", [(0, 1), (2, 0), (1, -2)])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_shifted_windows_are_found(shift, mirrored):
+    """Windows of one photograph, a pixel or two apart, show the same; without that, 22 of 200 were found."""
+    photo = torch.from_numpy(data.astronaut()[::4, ::4]).permute(2, 0, 1)
+    places = [(y, x) for y in range(4, 90, 22) for x in range(4, 90, 22)]
+    cut = lambda y, x: photo[:, y : y + 32, x : x + 32]  # noqa: E731
+    train = torch.stack([cut(y, x) for y, x in places])
+    test = torch.stack([cut(y + shift[0], x + shift[1]) for y, x in places])
+    found = duplicates(train, test.flip(-1) if mirrored else test)
+    assert found.near >= 15
+    assert all(a == b for a, b in found.pairs)
+
+
+def test_large_splits_are_sampled_and_say_so(monkeypatch):
+    """Of 24 images 6 are looked at, evenly spaced, and the numbers of pairs are those of the split."""
+    images = _windows()
+    monkeypatch.setattr("bench.runs.leakage.MOST_IMAGES", 6)
+    found = duplicates(images, images[8:9])
+    assert found == Duplicates(1, 0, ((0, 8),), of_train=6)
+    assert duplicates(images, images[9:10]) == Duplicates(0, 0, of_train=6)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_odd_sizes_and_grey_images(channels):
-    """MNIST's 28x28 and images larger than the hash's 32x32 go through."""
+    """MNIST's 28x28 and images larger than the 32x32 that are compared go through."""
     for size in (28, 33, 61):
         images = torch.randint(0, 256, (5, channels, size, size), dtype=torch.uint8)
         assert duplicates(images, images).exact == 5
