@@ -150,7 +150,8 @@ class TrainingProblem:
         """
         if not self.truth:
             raise BenchError("this problem gives measurements without images (truth=False)")
-        for x, _ in self._train.batches(_wanted(*_middle(self.train_count), batch_size)):
+        wanted = _wanted(*_middle(self.train_count), batch_size)
+        for x, _ in self._train.without_measurements().batches(wanted):
             yield x
 
     def _batches(

@@ -229,6 +229,21 @@ def test_a_whole_run(root, tmp_path, model, extra):
     assert record.scores["psnr"] > 5
 
 
+def test_the_floor_reads_no_kspace(root, tmp_path, monkeypatch):
+    """The mean of the training images: their magnitudes alone are read for it."""
+    from bench.datasets.fastmri import Slices
+
+    asked, own = [], Slices.measurement
+    monkeypatch.setattr(Slices, "measurement", lambda self, index: asked.append(self) or own(self, index))
+    problem = Problem(None, FastMRI(str(root)).load()).training()
+    asked.clear()
+    images = torch.cat(list(problem.training_images(4)))
+    assert len(images) == problem.train_count
+    assert not asked
+    record = bench.run("", "mean", f"fastmri:root={root}", results=tmp_path)
+    assert record.status == "ok", record.error
+
+
 def test_scores_are_fastmris(root, tmp_path):
     """PSNR, SSIM and NMSE of zero-filled volumes as fastmri/evaluate.py has them, in the file's numbers."""
     record = bench.run("", "inverse", f"fastmri:root={root}", metrics=["nmse"], results=tmp_path)

@@ -95,6 +95,21 @@ def test_a_whole_run(tmp_path, div2k):
         assert len(record.per_unit) == 14
 
 
+def test_sides_that_a_factor_divides(tmp_path, div2k):
+    """Test images lose rows at the bottom and columns at the right, as BasicSR's mod_crop; a run scores Y."""
+    made = write(tmp_path / "Set14_HR", LAYOUTS[2][2], sides=(41, 51))
+    splits = Set14(root=str(tmp_path), size=32, multiple=4).load()
+    assert np.array_equal(splits.test[1].numpy(), made["b.png"][:40, :48].transpose(2, 0, 1))
+    record = bench.run(
+        "super_resolution:scale=4",
+        "inverse",
+        f"set14:root={tmp_path},size=32,multiple=4",
+        protocol="luma",
+        results=tmp_path / "r",
+    )
+    assert record.status == "ok", record.error
+
+
 def test_what_is_not_here(tmp_path, div2k, monkeypatch):
     """Each message names folder, what was expected, and where to get it."""
     with pytest.raises(UsageError, match=rf"kodak: Kodak24 is not .*{tmp_path}/Kodak24 .*r0k.us.*root="):

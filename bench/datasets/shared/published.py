@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from torch import Tensor
+
 from bench.datasets import Dataset, Split, Splits
 from bench.datasets.shared.download import Archive, Part, default_root
 from bench.datasets.shared.folders import SUFFIXES, Pictures, each, kept
 from bench.datasets.shared.pictures import head
 from bench.datasets.shared.scale import Scale
-from bench.datasets.shared.split import Subset, cut
+from bench.datasets.shared.split import Sizes, Subset, cut, size_of_each
 from bench.errors import UsageError, at_least
 
 DIV2K_HOME, DIV2K_LICENCE = "https://data.vision.ee.ethz.ch/cvl/DIV2K", "for academic research only"
@@ -34,6 +36,8 @@ class Photographs(Dataset):
         root: folder that holds the sets; default: ``datasets`` in the cache folder.
         train: folder of training photographs, in place of the usual ones.
         size: side of the windows that training takes.
+        multiple: test images are cut, at the bottom and the right, to sides that it divides: the factor of a
+            super-resolution.
         windows: of each photograph in an epoch.
         colour: whether images are colour; else grey, as Pillow converts them.
         download: whether to download what is not there.
@@ -58,8 +62,10 @@ class Photographs(Dataset):
         windows: int = 1,
         colour: bool = True,
         download: bool = False,
+        multiple: int = 1,
     ):
-        at_least(1, size=size, windows=windows)
+        at_least(1, size=size, windows=windows, multiple=multiple)
+        self.multiple = multiple
         self.root, self.train = default_root(root), None if train is None else Path(train).expanduser()
         self.size, self.windows, self.channels, self.download = size, windows, 3 if colour else 1, download
 
@@ -93,6 +99,7 @@ class Photographs(Dataset):
             )
         train, chosen = cut(self._pictures(self.training_pictures(found)), 16, self.name)
         again = Subset(train, list(range(len(train))) * self.windows) if self.windows > 1 else train
+        test = Cut(test, self.multiple) if self.multiple > 1 else test
         return Splits(again, test, chosen, crop=(self.size, self.size))
 
     def training_pictures(self, test: Sequence[Path]) -> list[Path]:
@@ -113,6 +120,26 @@ class Photographs(Dataset):
     def _pictures(self, found: Sequence[Path]) -> Split:
         sizes = [h[1:] for h in each(self.name, head, found)]
         return kept(self.name, Pictures(found, sizes, self.channels, Scale(), None))
+
+
+class Cut(Split):
+    """Images without the last rows and columns, so that ``multiple`` divides their sides."""
+
+    def __init__(self, split: Split, multiple: int):
+        self.split, self.multiple, self.groups = split, multiple, split.groups
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, index: int) -> Tensor:
+        image = self.split[index]
+        height, width = (side - side % self.multiple for side in image.shape[1:])
+        return image[:, :height, :width]
+
+    @property
+    def sizes(self) -> Sizes:
+        multiple = self.multiple
+        return [(h - h % multiple, w - w % multiple) for h, w in size_of_each(self.split)]
 
 
 def pictures_in(folder: Path) -> list[Path]:

@@ -134,6 +134,14 @@ class Source:
         """The dataset's own operator of some images, where the measurements are the recorded ones."""
         return self.reader.split.operator(indices) if self.reader.recorded else None
 
+    def without_measurements(self) -> "Source":
+        """The images alone, which are read without what was recorded of them."""
+        reader = self.reader
+        if not reader.recorded:
+            return self
+        images = Reader(reader.split, reader.values, reader.size, False, reader.name)
+        return Source(images, self.device)
+
     def batches(self, wanted: Iterable[Wanted]) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Images as values, and their recorded measurements, on the device.
 
