@@ -116,6 +116,16 @@ def run(
     timeout: Annotated[
         float | None, typer.Option(help="Seconds after which a run is stopped, and counts as failed.")
     ] = None,
+    recipe_file: Annotated[
+        list[Path] | None,
+        typer.Option("--recipe", help="Recipe that bench tune found, for the model it names; repeatable."),
+    ] = None,
+    tune: Annotated[
+        int, typer.Option(min=0, help="First tune what can be tuned, each with so many trials.")
+    ] = 0,
+    trials: Annotated[
+        int, typer.Option(min=0, help="Settings tried by hand before this one: counted in its budget.")
+    ] = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would run, and about how long it would take.")
     ] = False,
@@ -138,6 +148,7 @@ def run(
     """
     if seed and seeds:
         raise UsageError("give --seed (each by its number) or --seeds (how many), not both")
+    from bench import found
     from bench.sweeps.means import Means
 
     means = Means(jobs, threads, timeout)
@@ -145,6 +156,7 @@ def run(
     asked = {
         "preset": preset, "device": device, "changes": recipe, "baselines": baselines,
         "problem_seed": problem_seed, "protocol": protocol, "metrics": metric or [],
+        "trials": trials, "tuned": [found.read(path) for path in recipe_file or []],
     }  # fmt: skip
     if file or suite:
         if operator or model or (file and suite):
@@ -152,7 +164,7 @@ def run(
         from bench.console.runs import run_suite
 
         chosen = {"dataset": dataset, "seeds": trainings, **asked}
-        run_suite(file or suite or "", chosen, results, force, means, dry_run)
+        run_suite(file or suite or "", chosen, results, force, means, dry_run, tune)
         return
     if not model or not (operator or dataset):
         raise UsageError(
@@ -171,7 +183,7 @@ def run(
         "dataset": dataset or "photos",
         "seeds": trainings or [0],
     }
-    run_pairs({**pairs, **given}, results, force, means, dry_run)
+    run_pairs({**pairs, **given}, results, force, means, dry_run, tune)
 
 
 @app.command("list")
@@ -365,6 +377,42 @@ def compare(
     duel = comparing.duel(ranking, *methods)
     print(comparing.text(duel))
     print(comparing.write_picture(duel, results / "plots"))
+
+
+@app.command("tune")
+def tune_model(
+    model: Annotated[str, typer.Argument(help="name:key=value; what is given is left as it is.")],
+    operator: Annotated[str, typer.Option("--operator", "-o", help="name:key=value, a+b, or a .py file.")],
+    trials: Annotated[int, typer.Option(min=1, max=100_000, help="Settings to try.")] = 20,
+    dataset: Annotated[
+        str, typer.Option("--dataset", "-d", help="name:key=value, or a .py file.")
+    ] = "photos",
+    preset: Annotated[str, typer.Option(help="quick, or paper.")] = "quick",
+    epochs: Annotated[int | None, typer.Option(help="Of each trial (the preset's).")] = None,
+    seed: Annotated[int, typer.Option(help="Training seed of all trials.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    results: Results = Path("results"),
+    jobs: Annotated[int, typer.Option(min=1, help="Trials at a time.")] = 1,
+    threads: Annotated[int | None, typer.Option(help="Cores for each trial.")] = None,
+) -> None:
+    """Tune a model within the bounds it declares, by its score on the validation split alone.
+
+    Writes the recipe found, which bench run --recipe takes, and a figure of score against trials.
+    Killed or stopped, the same command goes on with the trials that are left.
+
+    Example:
+      bench tune unet --operator xor_ctr --trials 20
+    """
+    from bench.runs.request import check_names
+
+    check_names([operator], [model], dataset, preset=preset)
+    from bench.console.tuning import tune_one
+    from bench.runs.request import specify
+    from bench.sweeps.means import Means
+
+    changes = {"epochs": epochs}
+    spec = specify(operator, model, dataset, preset=preset, seed=seed, device=device, changes=changes)
+    tune_one(spec, trials, results, Means(jobs, threads))
 
 
 @app.command()

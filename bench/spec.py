@@ -20,7 +20,7 @@ from bench.parameters import (
     parameter_names,
     without_defaults,
 )
-from bench.recipe import Recipe
+from bench.recipe import LARGEST, Recipe
 from bench.registry import Registry, is_path
 from bench.sources import file_digest
 
@@ -170,6 +170,7 @@ class RunSpec:
         recipe: how the model is trained; None for models without training.
         protocol: name of the way of scoring, or the path of its ``.toml`` file.
         metrics: metrics besides those of the protocol.
+        trials: settings tried before on the validation split, by which this one was chosen; 0 if it was not.
 
     Raises:
         UsageError: a seed below 0 or above 2^63 - 1.
@@ -186,10 +187,13 @@ class RunSpec:
     recipe: Recipe | None = None
     protocol: str = "unit"
     metrics: tuple[Component, ...] = ()
+    trials: int = 0
 
     def __post_init__(self) -> None:
         check_seed("seed", self.seed)
         check_seed("problem seed", self.problem_seed)
+        if not 0 <= self.trials <= LARGEST:
+            raise UsageError(f"trials are from 0 to {LARGEST}, not {self.trials}")
 
     @property
     def operator_label(self) -> str:
@@ -202,6 +206,7 @@ class RunSpec:
         texts |= {"dataset": str(self.dataset), "protocol": self.protocol}
         words = ["bench run", *(f"--{name} {shlex.quote(text)}" for name, text in texts.items() if text)]
         words += [f"--metric {shlex.quote(str(metric))}" for metric in self.metrics]
+        words += [f"--trials {self.trials}"] if self.trials else []
         words += [f"--seed {self.seed}", f"--problem-seed {self.problem_seed}", f"--device {self.device}"]
         if self.recipe:
             for f in fields(self.recipe):
@@ -243,6 +248,8 @@ class RunSpec:
             "metrics": [metric.identity() for metric in self.metrics],
             "dataset": dataset_digest,
             "sources": list(sources),
+            # A row that has cost a search is another row, though the scores are the same.
+            **({"trials": self.trials} if self.trials else {}),
         }
         text = json.dumps(content, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from bench.operators import Operator
 from bench.problem import TrainingProblem, check_size
+from bench.space import Range, Space
 from bench.training import History, Trainer, channels_last
 
 #: Bytes of measurements, at most, from which a network's scale and linear estimate are taken.
@@ -43,6 +44,8 @@ class Model(ABC):
     trials: int = 1
     #: Recipe values that suit this model better than the quick preset's; the user's go first.
     recipe: ClassVar[Mapping[str, Any]] = {}
+    #: Recipe values and parameters that ``bench tune`` may vary, with their bounds.
+    space: ClassVar[Space] = {}
 
     @abstractmethod
     def fit(self, problem: TrainingProblem) -> History:
@@ -96,6 +99,11 @@ class NetworkModel(Model):
     """
 
     trained = True
+    space = {
+        "lr": Range(3e-4, 3e-2, log=True),
+        "batch_size": (8, 16, 32, 64),
+        "weight_decay": (0.0, 1e-4, 1e-3, 1e-2),
+    }
     #: Least height and width of the images that the network takes.
     smallest: ClassVar[int] = 1
     #: Whether :meth:`network` learns what the best linear estimate leaves, or the image from nothing.

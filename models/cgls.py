@@ -7,6 +7,7 @@ from torch import Tensor
 
 from bench.models._iterative import EarlyStopped
 from bench.models._linear import System, inner
+from bench.space import Range
 
 
 class CGLS(EarlyStopped):
@@ -23,6 +24,8 @@ class CGLS(EarlyStopped):
         Hestenes & Stiefel: Methods of conjugate gradients for solving linear systems, Journal of
         Research of the National Bureau of Standards 49(6), 1952.
     """
+
+    space = {"iterations": Range(1, 200, log=True)}
 
     def __init__(self, iterations: int = 100):
         super().__init__(iterations)

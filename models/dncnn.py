@@ -4,6 +4,7 @@ from torch import nn
 
 from bench.errors import at_least
 from bench.models import NetworkModel
+from bench.space import Range
 
 
 class DnCNN(NetworkModel):
@@ -20,6 +21,8 @@ class DnCNN(NetworkModel):
     Reference:
         Zhang et al.: Beyond a Gaussian denoiser, IEEE TIP 26(7), 2017.
     """
+
+    space = NetworkModel.space | {"width": Range(16, 64), "depth": Range(5, 20)}
 
     def __init__(self, depth: int = 17, width: int = 32, residual: bool = True):
         at_least(2, depth=depth)

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from bench.models._iterative import EarlyStopped
 from bench.models._linear import System
+from bench.space import Range
 
 
 class Landweber(EarlyStopped):
@@ -22,6 +23,8 @@ class Landweber(EarlyStopped):
         Landweber: An iteration formula for Fredholm integral equations of the first kind,
         American Journal of Mathematics 73(3), 1951.
     """
+
+    space = {"iterations": Range(10, 5000, log=True)}
 
     def __init__(self, iterations: int = 500):
         super().__init__(iterations)

@@ -10,6 +10,7 @@ from bench.metrics.psnr import capped_psnr
 from bench.models._linear import LinearModel, System, choosing_pairs
 from bench.operators import Operator
 from bench.problem import TrainingProblem
+from bench.space import Range
 from bench.training import History
 
 #: Weights tried first, for values in [0, 1], by factors of 10; then the best is refined by smaller factors.
@@ -44,6 +45,8 @@ class TV(LinearModel):
         algorithm for convex problems, J. Math. Imaging Vis. 40, 2011. Blomgren & Chan: Color TV,
         IEEE TIP 7(3), 1998.
     """
+
+    space = {"iterations": Range(50, 800, log=True)}
 
     chosen: Tensor
     #: Lowest and highest value of an image.

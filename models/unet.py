@@ -6,6 +6,7 @@ from bench.errors import at_least
 from bench.models import NetworkModel
 from bench.models._padding import smallest
 from bench.models._unet import padded_unet
+from bench.space import Range
 
 
 class UNet(NetworkModel):
@@ -24,6 +25,8 @@ class UNet(NetworkModel):
     """
 
     smallest = smallest(16)
+
+    space = NetworkModel.space | {"width": Range(8, 32)}
 
     def __init__(self, width: int = 16, residual: bool = True):
         at_least(1, width=width)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from bench.sweeps.means import Means
 
 
-def run_pairs(settings: dict[str, Any], results: Path, force: bool, means: "Means", dry: bool) -> None:
+def run_pairs(
+    settings: dict[str, Any], results: Path, force: bool, means: "Means", dry: bool, trials: int
+) -> None:
     """Carry out what :func:`bench.sweeps.plan.plan` makes of ``settings``; ``dry``: only say what that is.
 
     Raises:
@@ -31,11 +33,11 @@ def run_pairs(settings: dict[str, Any], results: Path, force: bool, means: "Mean
     if dry:
         _foretell(runs, results, force, means)
     else:
-        _finish(_carry_out(runs, results, force, means))
+        _finish(_carry_out(_tuned(runs, trials, results, means), results, force, means))
 
 
 def run_suite(
-    name: str, settings: dict[str, Any], results: Path, force: bool, means: "Means", dry: bool
+    name: str, settings: dict[str, Any], results: Path, force: bool, means: "Means", dry: bool, trials: int
 ) -> None:
     """Carry out a suite, and write the table and figures that it asks for; ``dry``: only say what it runs.
 
@@ -58,13 +60,20 @@ def run_suite(
     if dry:
         _foretell(runs, results, force, means)
         return
-    records = _carry_out(runs, results, force, means)
+    records = _carry_out(_tuned(runs, trials, results, means), results, force, means)
     dataset = specified_dataset(settings["dataset"] or suite.dataset, settings["preset"] or suite.preset)
     for path in write(suite, dataset.label, records, results / "suites" / Path(name).stem):
         console.print(str(path), markup=False, highlight=False, soft_wrap=True)
         if path.suffix == ".md":
             console.print(Markdown(path.read_text(encoding="utf-8")))
     _finish(records)
+
+
+def _tuned(runs: list["Run"], trials: int, results: Path, means: "Means") -> list["Run"]:
+    """The runs with recipes tuned by so many trials each, where there is anything to tune."""
+    from bench.console.tuning import tuned
+
+    return tuned(runs, trials, results, means) if trials else runs
 
 
 def _foretell(runs: list["Run"], results: Path, force: bool, means: "Means") -> None:

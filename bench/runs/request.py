@@ -6,6 +6,7 @@ from typing import Any
 
 from bench import protocols, registry
 from bench.errors import UsageError
+from bench.found import Found
 from bench.recipe import PRESETS, Preset, Recipe, override
 from bench.spec import Component, RunSpec, check_seed, parse_chain
 
@@ -46,6 +47,8 @@ def specify(
     metrics: Sequence[str] = (),
     device: str = "auto",
     changes: Mapping[str, Any] | None = None,
+    trials: int = 0,
+    tuned: Sequence[Found] = (),
 ) -> RunSpec:
     """The spec of a run from its text forms, checked against signatures before anything is loaded.
 
@@ -58,6 +61,8 @@ def specify(
             of the wrong type.
     """
     check_seed("seed", seed)
+    for found in tuned:
+        model, changes, trials = found.applied(model, changes or {}, trials)
     given = find_preset(preset)
     if protocol:
         protocols.find(protocol)
@@ -80,6 +85,7 @@ def specify(
         metrics=tuple(Component.parse(metric).checked(registry.metrics) for metric in metrics),
         device=find_device(device),
         recipe=_recipe(component, given, changes or {}),
+        trials=trials,
     )
 
 

@@ -379,7 +379,9 @@ class Run:
             exact=int((values["psnr"] == math.inf).sum()),
             failed=int((values["psnr"] == -math.inf).sum()),
             timings=scored.timings,
-            budget=Budget(len(fitted.history), fitted.seconds, fitted.model.trials),
+            budget=Budget(
+                len(fitted.history), fitted.seconds, fitted.model.trials * max(1, self.spec.trials)
+            ),
             uses=tuple(sorted(fitted.used)),
             parameters=fitted.model.parameters(),
         )

@@ -62,10 +62,10 @@ def carry_out(
     workers: list[Worker] = []
     try:
         while pending or any(worker.task for worker in workers):
-            for task in [] if force else list(pending):
-                if record := task.run.failed_elsewhere(results):
-                    pending.remove(task)
-                    yield task.run, record
+            for waiting in [] if force else list(pending):
+                if record := waiting.run.failed_elsewhere(results):
+                    pending.remove(waiting)
+                    yield waiting.run, record
             _hand_out(pending, workers, results, force, means)
             for worker in _ready(workers):
                 task, (kind, content) = worker.task, worker.receive()

@@ -16,8 +16,11 @@ from bench.errors import BenchError
 from bench.runs.lease import BusyError
 from bench.runs.runner import Run
 from bench.spec import RunSpec
+from bench.sweeps.trial import Pruned, validated
 from bench.training import Progress
 
+#: What ends a trial early.
+PRUNE = "prune"
 #: Seconds between two reports of one run: a step may take a millisecond.
 REPORT_EVERY = 0.1
 
@@ -32,7 +35,9 @@ def main(descriptor: int, threads: int) -> None:
     threading.Thread(target=_listen, args=(connection, tasks), daemon=True).start()
     try:
         while (task := tasks.get()) is not None:
-            connection.send(_answer(connection, *task))
+            # A word to prune that comes when the trial is over means nothing.
+            if task != PRUNE:
+                connection.send(_answer(connection, tasks, *task))
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -52,20 +57,31 @@ def _listen(connection: Connection, tasks: "queue.SimpleQueue[Any]") -> None:
         os._exit(1)
 
 
-def _answer(connection: Connection, spec: RunSpec, results: Path, force: bool) -> tuple[str, Any]:
-    """What came of a run: its record, that somebody else works on it, or an error of usage."""
+def _answer(
+    connection: Connection, tasks: "queue.SimpleQueue[Any]", spec: RunSpec, results: Path | None, force: bool
+) -> tuple[str, Any]:
+    """What came of a run: its record, that somebody else works on it, or an error of usage.
+
+    Without a folder of results it is a trial of a tuning: what came of that is its validation PSNR.
+    """
     sent = 0.0
     _send(connection, ("begun", Progress(stage="starting")))
 
     def report(step: Progress) -> None:
         nonlocal sent
         now = time.monotonic()
-        if now - sent >= REPORT_EVERY or step.step == step.steps:
+        if now - sent >= REPORT_EVERY or step.step in (1, step.steps):
             sent = now
             _send(connection, ("progress", step))
+        if results is None and not tasks.empty() and tasks.get() == PRUNE:
+            raise Pruned
 
     try:
+        if results is None:
+            return "judged", validated(spec, report)
         return "done", Run(spec).execute(results, force, report, wait=False)
+    except Pruned:
+        return "pruned", None
     except BusyError as busy:
         return "busy", str(busy)
     except BenchError as error:
