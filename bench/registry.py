@@ -352,6 +352,7 @@ models = Registry(
     "bench.models:Model",
     function="that returns a torch.nn.Module",
     module=True,
+    families={"deepinv": "bench.deepinv.models"},
 )
 datasets = Registry("dataset", "bench.datasets", "bench.datasets:Dataset")
 metrics = Registry("metric", "bench.metrics", "bench.metrics:Metric")

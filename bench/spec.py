@@ -127,8 +127,14 @@ class Component:
             check_names(outline.parameters, self._short_name, self.params)
 
     def source(self, registry: Registry) -> str:
-        """SHA-256 of the code behind it: its file and the files of its own package that it imports."""
-        return registry.digest(self.name)
+        """SHA-256 of the code behind it: its file and the files of its own package that it imports.
+
+        Where its class says by ``content(params)`` what else it is made of (weights), of that too.
+        """
+        code = registry.digest(self.name)
+        content = getattr(registry.load(self.name), "content", None)
+        more = content(self.params) if content else None
+        return hashlib.sha256(f"{code} {more}".encode()).hexdigest() if more else code
 
     def identity(self) -> list[Any]:
         """What of it a fingerprint covers: name and parameters, a file's content in place of its path."""

@@ -15,7 +15,18 @@ from bench.errors import BenchError
 
 #: Methods whose calls tell nothing about the operator that every method is told.
 _TOLD_TO_ALL = frozenset(
-    {"as_image", "deviation", "picture", "measure", "settings", "can", "constant", "nonces", "items"}
+    {
+        "as_image",
+        "deviation",
+        "picture",
+        "measure",
+        "settings",
+        "can",
+        "constant",
+        "nonces",
+        "items",
+        "physics",
+    }
 )
 _noted: ContextVar[set[str] | None] = ContextVar("noted", default=None)
 

@@ -1,0 +1,104 @@
+"""deepinv's denoisers and reconstructors by name, as deepinv.TGVDenoiser; bench list deepinv has them all.
+
+A denoiser works directly where the operator only adds noise, elsewhere inside deepinv's plug-and-play; its
+strength is chosen on the validation split. Networks are trained by the recipe like any other; with
+``pretrained=true`` they are deepinv's weights, downloaded into its cache, or those of a .safetensors file.
+"""
+
+import inspect
+from functools import cache
+from typing import Any
+
+from bench.deepinv import require
+from bench.models import Model
+
+#: Distributions whose versions are part of what a member is.
+packages = ("deepinv",)
+
+_BASE = "it is a base class"
+_PARTS = "it is made from other objects, which text cannot give; a .py file can make it"
+_PRIOR = "its data fidelity and prior cannot be text; the denoisers' own names run it as plug-and-play"
+#: What cannot be named, and why.
+refused = {
+    "Denoiser": _BASE,
+    "Reconstructor": _BASE,
+    "BaseOptim": _BASE,
+    "BaseSampling": _BASE,
+    "BaseUnfold": _BASE,
+    "BaseDEQ": _BASE,
+    "DiffusionSampler": _PARTS,
+    "PosteriorDiffusion": _PARTS,
+    "ULA": _PARTS,
+    "SKRock": _PARTS,
+    "ADMM": _PRIOR,
+    "DRS": _PRIOR,
+    "GD": _PRIOR,
+    "MD": _PRIOR,
+    "HQS": _PRIOR,
+    "PDCP": _PRIOR,
+    "PGD": _PRIOR,
+    "FISTA": _PRIOR,
+    "PMD": _PRIOR,
+    "SIRT": "landweber is its like, stopped by the validation split; a .py file can make it",
+    "MLEM": "it is for Poisson counts of nonnegative operators; a .py file can make it",
+    "OSEM": "it is for Poisson counts of nonnegative operators; a .py file can make it",
+    "ArtifactRemoval": "its argument backbone_net cannot be text; the networks' own names do what it does",
+    "EquivariantDenoiser": _PARTS,
+    "EquivariantReconstructor": _PARTS,
+    "AnscombeDenoiser": _PARTS,
+    "ComplexDenoiserWrapper": _PARTS,
+    "ScoreModelWrapper": _PARTS,
+    "DiffusersDenoiserWrapper": "its model comes from another hub, with code of its own",
+    "Client": "it sends images to a server",
+    "CSGMGenerator": "its argument backbone_generator, a trained generator, cannot be text",
+    "TimeAgnosticNet": "its unknown is a video",
+    "MMSE": "its argument dataloader cannot be text",
+    "AutoEncoder": "it takes flattened images of one size; a .py file can make it",
+    "ADMUNet": "its weights are for 64x64 pixels alone; DiffUNet is there",
+    "NCSNpp": "its weights are for 64x64 pixels alone; DiffUNet is there",
+    "EDMPrecond": _PARTS,
+    "EPLLDenoiser": "it is only to be had with deepinv's weights, which its constructor fetches",
+    "DEAL": "it is only to be had with deepinv's weights, which its constructor fetches",
+    "PromptIR": "it restores images of unknown degradation and is given no operator; Restormer is there",
+    "SRResNet": "it enlarges by 4 and is given no operator; super_resolution+unet is the like",
+    "Poisson2Sparse": "it trains on each image by itself with a data loader of its own",
+    "GSDRUNet": "it takes gradients of itself, which neither our training nor plug-and-play allows for",
+    "BM3D": "it needs the package bm3d, which is not free software",
+}
+
+
+def members() -> list[str]:
+    """All that can be named."""
+    require()
+    from bench.deepinv.classical import CLASSICAL, DeepImagePrior
+    from bench.deepinv.networks import NETWORKS
+    from bench.deepinv.sampling import SAMPLING
+    from bench.deepinv.unrolled import UNROLLED
+
+    return sorted([*CLASSICAL, *NETWORKS, *SAMPLING, *UNROLLED, DeepImagePrior.__name__])
+
+
+@cache
+def member(name: str) -> type[Model]:
+    """The model class of a name."""
+    require()
+    from bench.deepinv.classical import CLASSICAL, ClassicalDenoiser, DeepImagePrior
+    from bench.deepinv.learned import NetworkDenoiser
+    from bench.deepinv.networks import NETWORKS
+    from bench.deepinv.sampling import SAMPLING
+    from bench.deepinv.unrolled import UNROLLED
+
+    whole: dict[str, type[Model]] = {**SAMPLING, **UNROLLED, "DeepImagePrior": DeepImagePrior}
+    if name in whole:
+        return whole[name]
+    maker: Any = CLASSICAL.get(name) or NETWORKS[name]
+    base: type[Model] = ClassicalDenoiser if name in CLASSICAL else NetworkDenoiser
+    own = list(inspect.signature(base).parameters.values())
+    settings = list(inspect.signature(maker).parameters.values())
+    given = [p for p in settings if p.name not in ("channels", "pretrained")]
+    kinds = [p for p in own if p.kind is not p.VAR_KEYWORD]
+    doc = f"{inspect.getdoc(maker)}\n\n{inspect.getdoc(base)}"
+    made_class = type(name, (base,), {"__doc__": doc, "maker": staticmethod(maker)})
+    both = [p.replace(kind=p.KEYWORD_ONLY) for p in [*kinds, *given]]
+    made_class.__signature__ = inspect.Signature(both)  # type: ignore[attr-defined]
+    return made_class
