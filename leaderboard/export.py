@@ -1,5 +1,7 @@
 """The table as files: CSV, Parquet, Markdown, LaTeX."""
 
+import hashlib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -80,6 +82,7 @@ def _latex_table(ranking: Ranking) -> str:
             r"\begin{table}",
             r"  \centering",
             f"  \\caption{{{caption.strip()}}}",
+            f"  \\label{{tab:{_key(ranking.group.title)}}}",
             r"  \begin{tabular}{llrrrrr}",
             r"    \toprule",
             f"    {head} \\\\",
@@ -97,7 +100,7 @@ def _latex_row(entry: Method, standing: Standing, ranking: Ranking) -> str:
     mean = _tex(number(standing.mean, metric.digits))
     cells = [
         _tex(place(entry, standing)),
-        _tex(entry.label),
+        _tex(_readable(entry.label)),
         f"\\textbf{{{mean}}}" if standing.best else mean,
         _tex(number(standing.half_width, metric.digits)),
         _tex(number(entry.mean(second.name), second.digits)),
@@ -120,6 +123,21 @@ def _latex_published(figure: Figure, source: int, ranking: Ranking) -> str:
         "",
     ]
     return f"    {' & '.join(cells)} \\\\"
+
+
+def _readable(label: str) -> str:
+    """A name for a paper: ``unet:width=8,depth=3`` as ``unet (width 8, depth 3)``."""
+    return re.sub(
+        r"(\w):([\w.]+=[^\s:+]+)",
+        lambda found: f"{found[1]} ({found[2].replace('=', ' ').replace(',', ', ')})",
+        label,
+    )
+
+
+def _key(title: str) -> str:
+    """A key for references: letters, digits and hyphens, different for different titles."""
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", title).strip("-").lower()[:60]
+    return f"{plain}-{hashlib.sha256(title.encode()).hexdigest()[:4]}"
 
 
 _TEX = {

@@ -30,6 +30,9 @@ MOST_PANELS = 12
 #: Characters of a name or of a title's line.
 LONGEST_NAME, LONGEST_LINE = 28, 48
 
+#: Under the figure of quality.
+NOTE = "At the right: mean and rank interval; ★ shown better than all others. Dotted: floor. Dashed: ceiling."
+
 Looks = Mapping[str, Look]
 Panel = tuple[str, Callable[[Axes], None]]
 
@@ -65,9 +68,7 @@ def quality(board: Board) -> Figure | None:
     found = _looks(board)
     panels = [(r.group.title, lambda axes, r=r: _quality_panel(axes, r, found)) for r in rankings]
     heights = max((len(r.group.entries) for r in rankings), default=0)
-    return _figure(
-        panels, 1.1 + 0.27 * heights, "Dotted: floor. Dashed: ceiling. ★: shown better than all others."
-    )
+    return _figure(panels, 1.1 + 0.27 * heights, NOTE)
 
 
 def speed(board: Board) -> Figure | None:
@@ -158,11 +159,16 @@ def _quality_panel(axes: Axes, ranking: Ranking, found: Looks) -> None:
             axes.hlines(y, span.place(low), span.place(high), colors=colour, linewidth=2, zorder=2)
         standing = ranking.standings[y]
         told = f"{'★ ' if standing.best else ''}{number(mean, metric.digits - (metric.unit == 'dB'))}"
-        axes.text(1.02, y, told, transform=axes.get_yaxis_transform(), va="center")
-        axes.text(
-            1.2, y, place(entry, standing), transform=axes.get_yaxis_transform(), va="center", color="#555"
-        )
-    axes.text(1.2, -0.75, "rank", transform=axes.get_yaxis_transform(), va="center", color="#555")
+        for offset, text, tone in ((6, told, "black"), (52, place(entry, standing), "#555555")):
+            axes.annotate(
+                text,
+                (1, y),
+                (offset, 0),
+                xycoords=axes.get_yaxis_transform(),
+                textcoords="offset points",
+                va="center",
+                color=tone,
+            )
     axes.set_yticks(range(len(entries)), [_cut(e.label) for e in entries], parse_math=False)
     axes.set_ylim(len(entries) - 0.4, -0.6)
     axes.set_xlim(span.ends)
@@ -196,7 +202,7 @@ def _speed_panel(axes: Axes, entries: Sequence[Method], where: str, found: Looks
     span = Span.of([y for _, y in points])
     shown = [(x, span.place(y)) for x, y in points]
     fastest, slowest = max(x for x, _ in points), min(x for x, _ in points)
-    pad = max((fastest / slowest) ** 0.12, 1.5)
+    pad = max((fastest / slowest) ** 0.12, 2.5)
     axes.set_xscale("log")
     axes.set(xlim=(slowest / pad, fastest * pad), ylim=span.ends)
     front = stairs([shown[i] for i in pareto(points)], slowest / pad)

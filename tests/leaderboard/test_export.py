@@ -1,5 +1,6 @@
 """Text forms of the table: right figures, escaped names."""
 
+import re
 import shutil
 import subprocess
 
@@ -83,3 +84,15 @@ def test_unknown_format_says_what_there_is(filled):
     """A mistyped format is a usage error."""
     with pytest.raises(UsageError, match="choose table, csv, markdown or latex"):
         export.text(filled, "latx")
+
+
+def test_latex_tables_can_be_referred_to_and_read(make, results):
+    """Each table has a label of its own, names without colons, its trainings and its protocol."""
+    make("ct:angles=20", "unet:width=8,levels=3", 20.0)
+    make("ct:angles=30", "unet:width=8", 21.0)
+    tex = export.text(board(results), "latex")
+    labels = re.findall(r"\\label\{(tab:ct-angles-\d0-on-photos-[0-9a-f]{4})\}", tex)
+    assert len(set(labels)) == 2
+    assert re.search(r"& unet \((levels 3, width 8|width 8, levels 3)\) &", tex)
+    assert "ct (angles 20) on photos. Protocol unit." in tex
+    assert "Trainings" in tex

@@ -33,7 +33,7 @@ def test_quality_shows_the_boards_verdicts(make, results):
     make(model="dncnn", psnr=15.0)
     make(model="mean", psnr=12.0)
     texts = _texts(plots.quality(board(results)).axes[0])
-    assert texts == ["★ 20.0", "1", "15.0", "2", "12.0", "floor", "rank"]
+    assert texts == ["★ 20.0", "1", "15.0", "2", "12.0", "floor"]
 
 
 def test_one_collapsed_method_does_not_hide_the_others(make, results):
