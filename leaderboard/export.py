@@ -73,7 +73,8 @@ def _latex_table(ranking: Ranking) -> str:
     rows += [r"    \midrule"] * bool(found)
     rows += [_latex_published(figure, cites.index(cited(figure)) + 1, ranking) for figure in found]
     told = [footnote(ranking), *(f"[{k}] {text}." for k, text in enumerate(cites, start=1))]
-    caption = f"{_tex(ranking.group.title)}. {_tex(' '.join(told))}"
+    protocol = _tex(ranking.group.entries[0].first.spec.protocol)
+    caption = f"{_tex(_readable(ranking.group.title))}. Protocol {protocol}. {_tex(' '.join(told))}"
     unit = f" ({ranking.metric.unit})" if ranking.metric.unit else ""
     titles = (place_title(ranking), "Method", ranking.metric.title + unit, "± 95 %", beside(ranking).title)
     head = " & ".join(map(_tex, (*titles, "Trainings", "Images/s")))

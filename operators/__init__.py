@@ -171,6 +171,10 @@ class Operator(ABC):
         """
         return torch.cat([y.real, y.imag], 1) if y.is_complex() else y
 
+    def picture(self, y: Tensor) -> Tensor:
+        """What a person is shown of measurements; default: ``y`` itself."""
+        return y
+
     def inverse(self, y: Tensor) -> Tensor:
         """Closed-form inverse ``(B, *measurement_shape) -> (B, *image_shape)``, where there is one."""
         raise NotImplementedError(f"{type(self).__name__} has no closed-form inverse")

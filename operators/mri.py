@@ -101,6 +101,14 @@ class MRI(Operator):
         double = like.dtype in (torch.float64, torch.complex128)
         return maps if double else maps.to(torch.complex64)
 
+    def picture(self, y: Tensor) -> Tensor:
+        """K-space (B, C, H, W): log(1 + 1000 |k| / max |k|) / log 1001 at its place, 0 where not measured."""
+        magnitude = torch.hypot(*y.chunk(2, 1))
+        largest = magnitude.amax((1, 2, 3), keepdim=True).clamp_min(torch.finfo(y.dtype).tiny)
+        levels = torch.log1p(1000 * magnitude / largest) / math.log(1001)
+        plane = levels.new_zeros(len(y), *self.image_shape)
+        return plane.index_copy(-1, self.constant("lines", y.device, lambda: self.lines), levels)
+
     def _columns(self, like: Tensor) -> Tensor:
         """Where the lines of the centred transform lie in the transform itself."""
         width = self.image_shape[-1]

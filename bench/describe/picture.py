@@ -38,7 +38,7 @@ def picture(problem: Problem, title: str, count: int = 5) -> Image.Image:
     """A sheet: image, measurement, what a network sees, closed-form inverse (with its PSNR)."""
     y, x, operator = next(problem.test_batches())
     y, x = y[:count], x[:count]
-    rows = {"image": image(x, problem.value_range), "measurement": measurement(y)}
+    rows = {"image": image(x, problem.value_range), "measurement": measurement(operator.picture(y))}
     seen = operator.as_image(y)
     if seen.shape != y.shape or not torch.equal(seen, y):
         rows["as image"] = measurement(seen)

@@ -67,7 +67,8 @@ def evaluate(
         sha.update(batch.y.cpu().contiguous().numpy().data)
         image = reconstructed(model, batch, seed, done, used)
         if len(kept) < SAMPLES:
-            kept += zip(*(t[: SAMPLES - len(kept)].cpu() for t in (batch.y, image, batch.x)), strict=True)
+            shown = batch.operator.picture(batch.y), image, batch.x
+            kept += zip(*(t[: SAMPLES - len(kept)].cpu() for t in shown), strict=True)
         if scoring.protocol.unit == "volume":
             whole = volumes.completed(image, batch.x, scoring.measured(image, batch))
             units += [scoring.volume(name, slices, batch.operator) for name, slices in whole]

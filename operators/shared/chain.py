@@ -59,6 +59,11 @@ class Chain(Operator):
             y = part.as_image(y)
         return y
 
+    def picture(self, y: Tensor) -> Tensor:
+        """That of the last part that is not noise: noise leaves a measurement what it is."""
+        shown = [part for part in self.parts if not part.noise] or self.parts
+        return shown[-1].picture(y)
+
     def inverse(self, y: Tensor) -> Tensor:
         for part in reversed(self.parts):
             y = part.inverse(y)

@@ -1,10 +1,14 @@
 """The MRI operator against NumPy's Fourier transform."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from bench.operators.mri import MRI
+from bench.operators.noise import Noise
+from bench.operators.shared.chain import Chain
 
 GENERATOR = torch.Generator()
 
@@ -49,3 +53,25 @@ def test_bad_values(params, message):
     """Values that no scan can have are refused with the range."""
     with pytest.raises(ValueError, match=message):
         MRI((1, 32, 32), **params)
+
+
+def test_a_person_sees_k_space_by_its_logarithm():
+    """The peak is white and in the middle, a thousandth of it log 2 / log 1001; black where not measured."""
+    operator = MRI((1, 16, 32))
+    x = torch.ones(1, 1, 16, 32)
+    x[..., 0, 0] += 0.001 * 512 / (1 - 0.001)
+    seen = operator.picture(operator.forward(x, GENERATOR))[0, 0]
+    assert seen.shape == (16, 32)
+    assert seen[8, 16] == seen.max() == 1
+    lines = operator.lines.tolist()
+    others = [seen[h, w].item() for h in range(16) for w in lines if (h, w) != (8, 16)]
+    assert others == pytest.approx([math.log(2) / math.log(1001)] * len(others), rel=0.01)
+    assert not seen[:, [w for w in range(32) if w not in lines]].any()
+
+
+def test_noise_leaves_the_picture_that_of_k_space():
+    """mri+noise is shown as mri is."""
+    mri = MRI((1, 16, 32))
+    operator = Chain([mri, Noise(mri.measurement_shape)])
+    y = operator.forward(torch.rand(1, 1, 16, 32, generator=GENERATOR), GENERATOR)
+    assert operator.picture(y).shape == (1, 1, 16, 32)
