@@ -129,7 +129,7 @@ def _convert(value: Any, parameter: inspect.Parameter) -> Any:
     try:
         return adapter.validate_python(value)
     except ValidationError as error:
-        reasons = dict.fromkeys(e["msg"].lower() for e in error.errors())
+        reasons = dict.fromkeys(e["msg"][:1].lower() + e["msg"][1:] for e in error.errors())
         raise ValueError(" or ".join(reasons)) from None
 
 
