@@ -6,6 +6,7 @@ themselves, measured once each; run with ``tox -e benchmarks``.
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +17,10 @@ from safetensors.numpy import save_file
 from bench.leaderboard import page
 from bench.leaderboard.table import board
 from bench.recipe import Recipe
-from bench.runs.record import Record
+from bench.runs.record import Data, Provenance, Record
 from bench.spec import Component, RunSpec
 
-OPERATORS, DATASETS, MODELS, SEEDS, IMAGES = 20, 5, 10, 5, 1000
+OPERATORS, DATASETS, MODELS, SEEDS, IMAGES, GROUPS = 20, 5, 10, 5, 1000, 50
 
 
 @pytest.fixture(scope="module")
@@ -56,26 +57,48 @@ def _write(results, operator, dataset, model, seed, psnr, files):
         role="floor" if model == "mean" else "model",
         scores={"psnr": float(psnr.mean()), "ssim": 0.5},
         timings={"images_per_second": 100.0, "batch_size": 64.0, "total_seconds": 1.0},
-        data={
-            "digest": dataset,
-            "test_digest": f"{operator}{dataset}{seed}",
-            "test": len(psnr),
-            "train": 5000,
-        },
-        provenance={"hardware": "2 cores"},
+        data=Data(
+            digest=dataset, test_digest=f"{operator}{dataset}", test=len(psnr), groups=GROUPS, train=5000
+        ),
+        provenance=Provenance(hardware="2 cores"),
     )
     folder = results / "runs" / name
     folder.mkdir(parents=True)
     (folder / "record.json").write_text(record.to_json())
-    pq.write_table(pa.table({"psnr": psnr, "ssim": ssim}), folder / "scores.parquet")
+    groups = [f"photograph {number % GROUPS}" for number in range(len(psnr))]
+    pq.write_table(pa.table({"psnr": psnr, "ssim": ssim, "group": groups}), folder / "scores.parquet")
     for path in files:
         (folder / path.name).hardlink_to(path)
 
 
 def test_table(benchmark, results):
-    """Reading, checking, ranking and bootstrapping 5 million scores."""
+    """Reading, checking and ranking 5 million scores, with verdicts on all pairs of each problem."""
     found = benchmark.pedantic(lambda: board(results), rounds=1)
     assert len(found.frame) == OPERATORS * DATASETS * MODELS * SEEDS
+
+
+@pytest.mark.parametrize(("models", "seeds"), [(300, 1), (10, 200)])
+def test_one_problem(benchmark, tmp_path, models, seeds):
+    """300 methods on one problem, and 2,000 runs of which one seed is there twice."""
+    generator = np.random.default_rng(0)
+    difficulty = generator.normal(0, 3, 200)
+    for model, seed in np.ndindex(models, seeds):
+        psnr = 15 + model / 10 + difficulty + generator.normal(0, 1, 200)
+        _write(tmp_path, "op", "data", f"model_{model}", seed, psnr, ())
+    if seeds > 1:
+        _again(tmp_path)
+    found = benchmark.pedantic(lambda: board(tmp_path), rounds=1)
+    assert len(found.frame) == models * seeds + (seeds > 1)
+
+
+def _again(results):
+    """One run once more, under another name, as another commit leaves it."""
+    first = min((results / "runs").iterdir())
+    record = Record.read(first)
+    copy = first.with_name("again")
+    shutil.copytree(first, copy)
+    told = replace(record, fingerprint="again", provenance=replace(record.provenance, commit="0" * 40))
+    (copy / "record.json").write_text(told.to_json())
 
 
 def test_page(benchmark, results, tmp_path):
