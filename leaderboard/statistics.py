@@ -205,7 +205,7 @@ class Estimates:
             with np.errstate(invalid="ignore", divide="ignore"):
                 step = (low * at_high - high * at_low) / (at_high - at_low)
             # Half the bracket where the far end is a cliff: the half-width is 0 at p = 1.
-            root = np.where((at_high < -5) | ~np.isfinite(step), (low + high) / 2, step)
+            root = np.where((at_high < -5) | ~np.isfinite(step), (low + high) / 2, np.clip(step, low, high))
             value = excess(root)
             above = value > 0
             low, at_low = np.where(above, root, low), np.where(above, value, at_low)

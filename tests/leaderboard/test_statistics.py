@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from bench.leaderboard import statistics
-from bench.leaderboard.statistics import Design, differences, means, summary
+from bench.leaderboard.statistics import Design, differences, means, pairs, summary
 
 BOTH = (np.array([0]), np.array([1]))
 
@@ -179,3 +179,18 @@ def test_holm_by_hand():
     """Holm 1979: sorted p times 3, 2, 1, never decreasing, at most 1."""
     np.testing.assert_allclose(statistics.holm(np.array([0.04, 0.01, 0.03])), [0.06, 0.03, 0.06])
     np.testing.assert_allclose(statistics.holm(np.array([0.9, 0.8])), [1, 1])
+
+
+def test_no_warning_where_methods_differ_far_beyond_their_noise():
+    """A search for p that leaves its bracket would ask for quantiles of level 0."""
+    generator = np.random.default_rng(0)
+    design = Design.of(np.arange(200) % 50)
+    images = generator.normal(0, 3, 200)
+    methods = [
+        summary(15 + shift + images + generator.normal(0, 1, (20, 200)), design, True)
+        for shift in (0, 0.001, 0.1, 1, 10, 1e9)
+    ]
+    with np.errstate(invalid="raise", divide="raise"):
+        p = differences(methods, design, *pairs(6)).p()
+    assert np.isfinite(p).all()
+    assert p[-1] < 1e-12

@@ -1,7 +1,7 @@
 """Scores with a known truth: intervals cover it, equal methods are called equal, and power is told.
 
-Small here, in seconds; ``tox -e statistics`` (BENCH_STATISTICS=large) runs every cell 16,000 times and
-prints its figures as tables.
+Small here, in seconds; ``tox -e statistics`` (BENCH_STATISTICS=large) runs every cell 16,000 times,
+coverage at three trainings 64,000 times, and prints its figures as tables.
 """
 
 import os
@@ -104,12 +104,14 @@ def test_intervals_cover_the_truth(cell, record_property):
     """
     world, generator = World(*cell), np.random.default_rng(COVERAGE.index(cell))
     design, hits = Design.of(world.labels()), 0
-    for _ in range(REPEATS):
+    # Cells of three trainings come as near as 0.979 to the upper bound, two deviations of 16,000 repeats.
+    repeats = 4 * REPEATS if world.trainings == 3 else REPEATS
+    for _ in range(repeats):
         both = [summary(rows, design, True) for rows in world.scores((1.0, 0.0), generator)]
         found = differences(both, design, *pairs(2))
         hits += int(abs(found.value[0]) <= found.half_width()[0])
-    record_property("coverage", {**vars(world), "share": hits / REPEATS})
-    assert 0.93 - SLACK <= hits / REPEATS <= 0.98 + SLACK
+    record_property("coverage", {**vars(world), "share": hits / repeats})
+    assert 0.93 - SLACK <= hits / repeats <= 0.98 + SLACK
 
 
 FAMILIES = [
