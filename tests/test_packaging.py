@@ -1,5 +1,6 @@
 """What is installed: the wheel's contents, and plug-ins from packages of other people."""
 
+import ast
 import json
 import os
 import shutil
@@ -93,13 +94,25 @@ def install(source, target):
            "--target", target, source)  # fmt: skip
 
 
+def git(folder, *words):
+    """Run git, as somebody, in a folder; its output."""
+    who = {f"GIT_{role}_{what}": "a@b.c" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    done = subprocess.run(
+        ["git", *words], check=True, cwd=folder, env=os.environ | who, text=True, capture_output=True
+    )
+    return done.stdout.strip()
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """The wheel, built from the source archive, which is built from a copy of the checkout."""
+    """The wheel, built from the source archive, which is built from a shallow clone of a copy."""
     folder = tmp_path_factory.mktemp("build")
     ignored = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "results", "data")
     shutil.copytree(ROOT, folder / "source", ignore=ignored)
-    python("-m", "build", "--no-isolation", "--outdir", folder / "dist", folder / "source", cwd=folder)
+    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        git(folder / "source", *words)
+    git(folder, "clone", "-q", "--depth", "1", (folder / "source").as_uri(), "clone")
+    python("-m", "build", "--no-isolation", "--outdir", folder / "dist", folder / "clone", cwd=folder)
     (found,) = (folder / "dist").glob("*.whl")
     return found
 
@@ -113,7 +126,10 @@ def test_all_code_is_in_the_wheel(wheel):
     }
     names = zipfile.ZipFile(wheel).namelist()
     assert {name for name in names if name.endswith(".py")} == expected
-    assert {name.partition("/")[0] for name in names} == {"bench", wheel.name[:14] + ".dist-info"}
+    assert {name.partition("/")[0] for name in names} == {
+        "bench",
+        "-".join(wheel.name.split("-")[:2]) + ".dist-info",
+    }
 
 
 def test_the_installed_wheel_lists_its_rooms(wheel, tmp_path):
@@ -123,6 +139,24 @@ def test_the_installed_wheel_lists_its_rooms(wheel, tmp_path):
     told = python("-c", code, path=tmp_path / "site", cwd=tmp_path)
     assert told.split()[0] == str(tmp_path / "site" / "bench" / "operators" / "__init__.py")
     assert set(told.split()[1:]) == {file.stem for file in (ROOT / "operators").glob("[!_]*.py")}
+
+
+def test_the_installed_wheel_knows_its_commit(wheel, tmp_path):
+    """Its version has it, and so has what a record says of its origin, though no git folder is near."""
+    install(wheel, tmp_path / "site")
+    code = "import bench; from bench.runs.provenance import _commit; print(bench.__version__, _commit())"
+    version, said = python("-c", code, path=tmp_path / "site", cwd=tmp_path).strip().split(" ", 1)
+    commit = git(wheel.parent.parent / "clone", "rev-parse", "HEAD")
+    found = ast.literal_eval(said)
+    assert version.endswith(f"+g{found['commit']}")
+    assert commit.startswith(found["commit"])
+    assert found["dirty"] is False
+
+
+def test_the_version_of_a_copy_without_git(tmp_path):
+    """What ``git archive`` makes, or a download of the files, can be installed too."""
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    assert python("-m", "setuptools_scm", "-c", tmp_path / "pyproject.toml", cwd=tmp_path).strip() == "0.1.0"
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 from datetime import UTC, datetime
 from functools import cache
@@ -56,10 +57,12 @@ def _version(package: str) -> str | None:
 
 @cache
 def _commit() -> dict[str, Any]:
-    """Commit of the checkout this package runs from, and whether it has local changes."""
+    """Commit of the checkout this package runs from, or was built from, and whether it had local changes."""
     folder = Path(bench.__file__).parent.parent
     if not (folder / ".git").exists():
-        return {"commit": None, "dirty": None}
+        # As setuptools-scm writes it: 0.2.dev5+g<commit>, with a date where there were changes.
+        built = re.search(r"\+g([0-9a-f]{7,40})(\.d\d+)?$", bench.__version__)
+        return {"commit": built and built[1], "dirty": built and bool(built[2])}
     try:
         commit = _git(folder, "rev-parse", "HEAD")
         return {"commit": commit, "dirty": bool(_git(folder, "status", "--porcelain"))}
