@@ -6,6 +6,7 @@ from bench.runs.lease import BusyError, held
 from bench.runs.request import specify
 from bench.runs.runner import Run
 from bench.runs.writing import run_lease
+from bench.sweeps.means import Means
 from bench.sweeps.plan import sweep
 
 COUNTING = """
@@ -65,6 +66,6 @@ def test_workers_that_found_it_busy(spec, tmp_path):
         run.found_busy(results)
     Run(spec).execute(results)
     once = tries(tmp_path)
-    ((_, record),) = sweep([run], results, jobs=2)
+    ((_, record),) = sweep([run], results, means=Means(jobs=2))
     assert "no luck" in record.reason
     assert tries(tmp_path) == once
