@@ -116,6 +116,12 @@ def run(
     timeout: Annotated[
         float | None, typer.Option(help="Seconds after which a run is stopped, and counts as failed.")
     ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Do the runs on a Dask cluster: tcp://host:8786.")
+    ] = None,
+    cluster: Annotated[
+        Path | None, typer.Option(help="Do the runs as jobs of SLURM (or another system): a .toml file.")
+    ] = None,
     recipe_file: Annotated[
         list[Path] | None,
         typer.Option("--recipe", help="Recipe that bench tune found, for the model it names; repeatable."),
@@ -151,7 +157,7 @@ def run(
     from bench import found
     from bench.sweeps.means import Means
 
-    means = Means(jobs, threads, timeout)
+    means = Means(jobs, threads, timeout, scheduler, cluster)
     trainings = list(range(seeds)) if seeds else seed
     asked = {
         "preset": preset, "device": device, "changes": recipe, "baselines": baselines,

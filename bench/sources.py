@@ -37,18 +37,28 @@ def source_digest(source: Source | Path) -> str:
     For operators, models and metrics of this project these are the others that they are made of.
     Comments, docstrings and formatting do not count: the syntax tree is hashed.
     """
-    first = source if isinstance(source, Source) else Source(source, source.stem)
-    sha, pending, seen = hashlib.sha256(), [first], set()
+    sha = hashlib.sha256()
+    for _, tree in _closure(source):
+        sha.update(ast.dump(_without_docstrings(tree)).encode())
+    return sha.hexdigest()
+
+
+def files_of(source: Source | Path) -> list[Path]:
+    """The files that :func:`source_digest` covers."""
+    return [current.path for current, _ in _closure(source)]
+
+
+def _closure(source: Source | Path) -> Iterator[tuple[Source, ast.Module]]:
+    """A file and those of its own package that it imports, and they import, each with its syntax tree."""
+    pending, seen = [source if isinstance(source, Source) else Source(source, source.stem)], set()
     while pending:
         current = pending.pop(0)
         if current.path in seen:
             continue
         seen.add(current.path)
         tree = ast.parse(current.path.read_text(encoding="utf-8"))
-        imported = sorted(_imported(tree, current))
-        sha.update(ast.dump(_without_docstrings(tree)).encode())
-        pending += [file for module in imported for file in _files(module, current)]
-    return sha.hexdigest()
+        pending += [file for module in sorted(_imported(tree, current)) for file in _files(module, current)]
+        yield current, tree
 
 
 def _imported(tree: ast.Module, source: Source) -> set[str]:

@@ -3,6 +3,7 @@
 import math
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.errors import UsageError
 
@@ -20,6 +21,8 @@ class Means:
         jobs: runs at a time on this machine, each in a process of its own where there are several.
         threads: cores for each run; None: those that torch would use, shared out among the jobs.
         timeout: seconds that a run may take; None: as long as it takes.
+        scheduler: address of a Dask scheduler whose workers do the runs.
+        cluster: TOML of a batch system whose jobs do them (:mod:`bench.sweeps.cluster`).
 
     Raises:
         UsageError: a number that makes no sense.
@@ -28,6 +31,8 @@ class Means:
     jobs: int = 1
     threads: int | None = None
     timeout: float | None = None
+    scheduler: str | None = None
+    cluster: Path | None = None
 
     def __post_init__(self) -> None:
         if self.jobs < 1:
@@ -36,11 +41,18 @@ class Means:
             raise UsageError(f"threads must be from 1 to 4096, not {self.threads}")
         if self.timeout is not None and not 0 < self.timeout < math.inf:
             raise UsageError(f"a timeout is a positive number of seconds, not {self.timeout:g}")
+        if (self.scheduler or self.cluster) and (self.jobs > 1 or (self.scheduler and self.cluster)):
+            raise UsageError("give one of --jobs, --scheduler and --cluster: each says where runs are done")
 
     @property
     def in_process(self) -> bool:
         """Whether this process does the runs itself: only one of another process can be ended in time."""
-        return self.jobs == 1 and self.timeout is None
+        return self.jobs == 1 and self.timeout is None and not self.elsewhere
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the runs are done on a cluster."""
+        return bool(self.scheduler or self.cluster)
 
     def share(self) -> int:
         """Cores for each run."""

@@ -16,7 +16,7 @@ from bench.runs.record import Record
 from bench.runs.request import specify
 from bench.runs.runner import Run
 from bench.spec import RunSpec
-from bench.sweeps import local
+from bench.sweeps import cluster, local
 from bench.sweeps.means import ALONE, Means
 from bench.training import Progress
 
@@ -90,6 +90,8 @@ def sweep(
     if means.in_process:
         with _threads(means.share()):
             yield from _one_by_one(runs, results, force, report)
+    elif means.elsewhere:
+        yield from cluster.carry_out(runs, results, force, report, means)
     else:
         yield from local.carry_out(runs, results, force, report, means)
 
