@@ -147,7 +147,7 @@ class Photos(Dataset):
         return [plane for plane in found if min(plane.positions(self.size)) > 0]
 
     def _windows(self, planes: list[Plane], split: str) -> InMemory:
-        """The windows of a split with their photographs, in random order."""
+        """The windows of a split in random order; groups are the parts of photographs that they are from."""
         planes = [plane for plane in planes if plane.split == split]
         count, random = self.counts[split], stream("cpu", "photos", split)
         step, capacity = self._capacity(planes, split)
@@ -155,7 +155,7 @@ class Photos(Dataset):
         quotas = _quotas(count, capacity, np.array(names)).tolist()
         pairs = list(zip(planes, quotas, strict=True))
         windows = np.concatenate([plane.drawn(quota, self.size, step, random) for plane, quota in pairs])
-        groups = [plane.photograph for plane, quota in pairs for _ in range(quota)]
+        groups = [f"{plane.photograph}, {split}" for plane, quota in pairs for _ in range(quota)]
         order = torch.randperm(count, generator=random).numpy()
         return InMemory(torch.from_numpy(windows[order]), [groups[place] for place in order])
 

@@ -105,7 +105,7 @@ def test_page(benchmark, results, tmp_path):
     """Writing every page of 5,000 runs, from records that are already read."""
     whole = board(results)
     benchmark.pedantic(lambda: page.write(whole, tmp_path / "page"), rounds=1)
-    assert len(list((tmp_path / "page" / "runs").iterdir())) == len(whole.records)
+    assert len(list((tmp_path / "page" / "runs").glob("*.html"))) == len(whole.records)
 
 
 def test_sorting_in_the_browser(benchmark, results, tmp_path):
@@ -121,14 +121,14 @@ def test_sorting_in_the_browser(benchmark, results, tmp_path):
     try:
         driver.get(page.write(board(results), tmp_path / "page").as_uri())
         script = """
-            const table = window.table, index = table.column("images_per_second:name").index();
-            const started = performance.now();
-            table.order([[index, "asc"]]).draw();
-            document.body.offsetHeight;
-            const other = table.column("psnr:name").index(), middle = performance.now();
-            table.order([[other, "desc"]]).draw();
-            document.body.offsetHeight;
-            return JSON.stringify([middle - started, performance.now() - middle]);
+            const heads = [...document.querySelectorAll("th button")];
+            const sorted = (text) => {
+                const started = performance.now();
+                heads.find((head) => head.textContent.startsWith(text)).click();
+                document.body.offsetHeight;
+                return performance.now() - started;
+            };
+            return JSON.stringify([sorted("PSNR"), sorted("SSIM")]);
         """
         times = benchmark.pedantic(lambda: json.loads(driver.execute_script(script)), rounds=3)
         benchmark.extra_info["milliseconds per sort"] = times

@@ -137,9 +137,10 @@ def test_few_flat_windows():
 def test_photographs_are_the_groups():
     """Every window says which photograph it comes from; each gives about as many as the others."""
     splits = Photos(train=400, test=80).load()
-    for split in (splits.train, splits.test, splits.validation):
+    for name in ("train", "test", "validation"):
+        split = getattr(splits, name)
         counts = np.unique(split.groups, return_counts=True)
-        assert sorted(counts[0]) == sorted(PHOTOGRAPHS)
+        assert sorted(counts[0]) == sorted(f"{photograph}, {name}" for photograph in PHOTOGRAPHS)
         assert counts[1].max() <= counts[1].min() + len(split) // 40 + 2
 
 

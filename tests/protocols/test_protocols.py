@@ -37,7 +37,7 @@ def _scores(protocol, image, truth, operator=None, value_range=(0.0, 1.0)):
 def test_every_protocol_says_what_it_is(name):
     """A table's heading can name it."""
     assert find(name).description
-    assert set(names()) == {"unit", "lodopab", "fastmri", "luma", "clipped"}
+    assert set(names()) == {"unit", "lodopab", "fastmri", "ldct", "luma", "clipped"}
 
 
 def test_unit_is_raw_and_of_all_channels():

@@ -109,7 +109,7 @@ def test_what_a_method_uses_cannot_be_left_out(copy):
 
 
 TABLES = {
-    "permuted": (lambda t: t.assign(psnr=[*t["psnr"][::-1]]), "the psnr of 8 of 8 units is another"),
+    "permuted": (lambda t: t.assign(psnr=[*t["psnr"][::-1]]), "of 8 units is another"),
     "raised": (lambda t: t.assign(psnr=t["psnr"] + 1), "the mean psnr is"),
     "grouped": (lambda t: t.assign(group="one"), "the units' groups are others"),
 }
