@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 #: Okabe & Ito's colours that stand out on white and on black, which colour-blind readers can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-#: Marks in matplotlib's letters, and as characters.
-MARKS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚", "X": "✖", "*": "★"}
+#: Marks in matplotlib's letters.
+MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 #: Floor and ceiling have no colour of their own: they are what methods are held against.
 GREY = "#7f7f7f"
 
@@ -23,20 +23,14 @@ class Look:
     colour: str
     mark: str
 
-    @property
-    def character(self) -> str:
-        """The mark as a character of its own."""
-        return MARKS[self.mark]
-
 
 def looks(labels: Iterable[str]) -> dict[str, Look]:
     """The look of each method by its place among all methods of a board, in alphabetical order.
 
     Six colours times eight marks: 48 methods have each their own.
     """
-    marks = list(MARKS)
     return {
-        label: Look(COLOURS[i % len(COLOURS)], marks[(i + i // len(COLOURS)) % len(marks)])
+        label: Look(COLOURS[i % len(COLOURS)], MARKS[(i + i // len(COLOURS)) % len(MARKS)])
         for i, label in enumerate(sorted(set(labels)))
     }
 
