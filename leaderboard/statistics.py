@@ -97,6 +97,26 @@ class Summary:
     interaction: float
 
 
+@dataclass(frozen=True)
+class Summaries:
+    """Those of many methods: the same attributes, with one row for each, ``(methods, ...)``."""
+
+    groups: Array
+    mean: Array
+    seeds: Array
+    trainings: Array
+    interaction: Array
+
+    @classmethod
+    def of(cls, methods: "Sequence[Summary] | Summaries") -> "Summaries":
+        """Single ones put together."""
+        if isinstance(methods, Summaries):
+            return methods
+        names = ("mean", "seeds", "trainings", "interaction")
+        rest = (np.array([getattr(m, name) for m in methods]) for name in names)
+        return cls(np.stack([m.groups for m in methods]) if methods else np.empty((0, 1)), *rest)
+
+
 def summary(scores: Array, design: Design, trained: bool) -> Summary:
     """Summary of one method.
 
@@ -105,16 +125,25 @@ def summary(scores: Array, design: Design, trained: bool) -> Summary:
         design: which group each unit belongs to.
         trained: whether the runs are trainings; if not, they are averaged and have no variance.
     """
-    count = len(scores)
-    table = _group_means(scores, design)
-    groups, means = table.mean(0), table @ design.weights
-    seeds = interaction = 0.0
+    many = summaries(_group_means(scores, design)[None], design, trained)
+    parts = (float(part[0]) for part in (many.mean, many.seeds, many.trainings, many.interaction))
+    mean, seeds, trainings, interaction = parts
+    return Summary(many.groups[0], mean, seeds, int(trainings), interaction)
+
+
+def summaries(table: Array, design: Design, trained: bool) -> Summaries:
+    """Summaries of methods, of the mean of each group under each run, ``(methods, runs, K)``."""
+    methods, count, _ = table.shape
+    groups, means = table.mean(1), table @ design.weights
+    seeds, interaction = np.zeros((2, methods))
     if trained and count > 1:
-        rest = table - groups - (means - means.mean())[:, None]
-        seeds = float(means.var(ddof=1)) / count
+        rest = table - groups[:, None] - (means - means.mean(1, keepdims=True))[..., None]
+        seeds = means.var(1, ddof=1) / count
         if math.isfinite(design.factor):
-            interaction = design.factor * float((design.weights**2 * rest**2).sum()) / (count - 1) / count
-    return Summary(groups, float(means.mean()), seeds, count if trained else 0, interaction)
+            square = (design.weights**2 * rest**2).sum((1, 2))
+            interaction = design.factor * square / (count - 1) / count
+    trainings = np.full(methods, count if trained else 0)
+    return Summaries(groups, means.mean(1), seeds, trainings, interaction)
 
 
 def _group_means(scores: Array, design: Design) -> Array:
@@ -225,31 +254,32 @@ def _product(variance: Array, quantile: Array) -> Array:
         return np.where(variance > 0, variance * quantile**2, 0.0)
 
 
-def means(methods: Sequence[Summary], design: Design) -> Estimates:
+def means(methods: Sequence[Summary] | Summaries, design: Design) -> Estimates:
     """Each method's mean."""
-    groups, skewness = _between(np.stack([m.groups for m in methods]), design)
-    seeds = np.array([m.seeds for m in methods])
-    freedom = np.array([max(m.trainings - 1, 1) for m in methods], float)
-    groups = np.maximum(groups - np.array([m.interaction for m in methods]), 0)
-    return Estimates(np.array([m.mean for m in methods]), seeds, freedom, groups, design.freedom, skewness)
+    every = Summaries.of(methods)
+    groups, skewness = _between(every.groups, design)
+    freedom = np.maximum(every.trainings - 1, 1).astype(float)
+    groups = np.maximum(groups - every.interaction, 0)
+    return Estimates(every.mean, every.seeds, freedom, groups, design.freedom, skewness)
 
 
-def differences(methods: Sequence[Summary], design: Design, first: Array, second: Array) -> Estimates:
+def differences(
+    methods: Sequence[Summary] | Summaries, design: Design, first: Array, second: Array
+) -> Estimates:
     """Differences of means, first minus second; both are numbers of methods, ``(pairs,)``."""
-    table = np.stack([m.groups for m in methods]) if methods else np.empty((0, 1))
-    step = max(1, _CHUNK // table.shape[1])
+    every = Summaries.of(methods)
+    step = max(1, _CHUNK // every.groups.shape[1])
     groups, skewness = np.empty((2, len(first)))
     for i in range(0, len(first), step):
         part = slice(i, i + step)
-        groups[part], skewness[part] = _between(table[first[part]] - table[second[part]], design)
-    mean, seeds, extra = (
-        np.array([getattr(m, k) for m in methods]) for k in ("mean", "seeds", "interaction")
-    )
+        groups[part], skewness[part] = _between(
+            every.groups[first[part]] - every.groups[second[part]], design
+        )
     return Estimates(
-        value=mean[first] - mean[second],
-        seeds=seeds[first] + seeds[second],
-        seeds_freedom=_welch(seeds, np.array([m.trainings for m in methods]), first, second),
-        groups=np.maximum(groups - extra[first] - extra[second], 0),
+        value=every.mean[first] - every.mean[second],
+        seeds=every.seeds[first] + every.seeds[second],
+        seeds_freedom=_welch(every.seeds, every.trainings, first, second),
+        groups=np.maximum(groups - every.interaction[first] - every.interaction[second], 0),
         groups_freedom=design.freedom,
         skewness=skewness,
     )
@@ -298,9 +328,9 @@ def _between(table: Array, design: Design) -> tuple[Array, Array]:
 
 
 def holm(p: Array) -> Array:
-    """p-values corrected for their number by Holm's step-down procedure (1979)."""
-    order = np.argsort(p)
-    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    corrected = np.empty(len(p))
-    corrected[order] = np.minimum(steps, 1)
+    """p-values corrected for their number by Holm's step-down procedure (1979), along the last axis."""
+    order = np.argsort(p, axis=-1)
+    steps = np.take_along_axis(p, order, -1) * np.arange(p.shape[-1], 0, -1)
+    corrected = np.empty(p.shape)
+    np.put_along_axis(corrected, order, np.minimum(np.maximum.accumulate(steps, axis=-1), 1), -1)
     return corrected
