@@ -32,8 +32,7 @@ def run(loaded: Loaded, name: str) -> Record:
 
 def _listed(records: Sequence[Record], most: int = 12) -> str:
     lines = [
-        f"  {r.fingerprint}  {r.spec.model.label} on {r.spec.operator_label}, {r.spec.dataset.label}, "
-        f"seed {r.spec.seed}"
+        f"  {r.fingerprint}  {r.spec.model.label} on {r.operator}, {r.spec.dataset.label}, seed {r.spec.seed}"
         for r in records[:most]
     ]
     more = [f"  and {len(records) - most} more"] if len(records) > most else []

@@ -135,10 +135,16 @@ class Group:
     entries: tuple[Method, ...]
     failed: tuple[Record, ...] = ()
 
+    @cached_property
+    def problem(self) -> str:
+        """The operator, with what its name does not say: ``ct (finer grid, noise 0.01)``."""
+        told = (record.operator for record in self.records if record.data.implied)
+        return next(told, self.operator)
+
     @property
     def title(self) -> str:
         """Operator and dataset, for people."""
-        return f"{self.operator} on {self.dataset}" + (f" ({self.note})" if self.note else "")
+        return f"{self.problem} on {self.dataset}" + (f" ({self.note})" if self.note else "")
 
     @property
     def records(self) -> tuple[Record, ...]:

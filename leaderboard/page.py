@@ -247,7 +247,7 @@ def _parts(record: Record) -> dict[str, dict[str, Any]]:
     spec, recipe = record.spec, asdict(record.spec.recipe) if record.spec.recipe else {}
     return {
         "What was run": {
-            "operator": spec.operator_label, "model": spec.model.label, "dataset": spec.dataset.label,
+            "operator": record.operator, "model": spec.model.label, "dataset": spec.dataset.label,
             "training seed": spec.seed, "problem seed": spec.problem_seed, "protocol": spec.protocol,
             "used beside the measurements": ", ".join(record.uses) or None,
         },

@@ -20,7 +20,7 @@ def text(board: Board, record: Record) -> str:
     sections = {
         "Run": {
             "name": record.fingerprint,
-            "operator": record.spec.operator_label,
+            "operator": record.operator,
             "model": record.spec.model.label,
             "dataset": record.spec.dataset.label,
             "seed": record.spec.seed,

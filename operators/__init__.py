@@ -21,6 +21,7 @@ _TOLD_TO_ALL = frozenset(
         "picture",
         "measure",
         "settings",
+        "implied",
         "can",
         "constant",
         "nonces",
@@ -223,6 +224,13 @@ class Operator(ABC):
         None where there is none: no noise, or noise that a deviation does not describe.
         """
         return None
+
+    def implied(self) -> tuple[str, ...]:
+        """How measurements are simulated where the command line does not say so, in a few words each.
+
+        Shown beside the operator's name wherever a problem is named. Default: nothing is.
+        """
+        return ()
 
     def settings(self) -> dict[str, Any]:
         """What the constructor settled that the command line did not say (a derived key); recorded."""

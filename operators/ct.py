@@ -21,6 +21,8 @@ from bench.operators.noise import Noise
 LODOPAB = 81.35858 * 0.26
 #: Noise of a sinogram where nothing else is said.
 SIGMA = 0.01
+#: How many times as fine is the grid of the simulation, where nothing else is said.
+OVERSAMPLE = 2
 #: Values of one measurement, or of the grid that it is simulated on, at most: 256 MiB in float32.
 LARGEST = 2**26
 
@@ -91,7 +93,7 @@ class CT(Operator):
         offset: float = 0.0,
         right: float = 0.0,
         up: float = 0.0,
-        oversample: int = 2,
+        oversample: int = OVERSAMPLE,
         sigma: float | None = None,
         filter: Literal["ramp", "hann", "shepp-logan"] = "ramp",
         cutoff: float = 1.0,
@@ -157,7 +159,13 @@ class CT(Operator):
 
     def own_noise(self, named: bool) -> Noise | None:
         sigma = (0.0 if named else SIGMA) if self.sigma is None else self.sigma
-        return Noise(self.measurement_shape, sigma=sigma) if sigma else None
+        if not sigma:
+            return None
+        noise = _Usual if self.sigma is None else Noise
+        return noise(self.measurement_shape, sigma=sigma)
+
+    def implied(self) -> tuple[str, ...]:
+        return ("finer grid",) if self.oversample == OVERSAMPLE else ()
 
     def adjoint(self, y: Tensor) -> Tensor:
         x = self._projector(y, self.oversample).adjoint(y.flatten(2).flatten(0, 1))
@@ -216,3 +224,10 @@ class CT(Operator):
 
     def _upsampling(self, size: int) -> Tensor:
         return resampling(size, size * self.oversample)
+
+
+class _Usual(Noise):
+    """The noise of a sinogram that nobody asked for."""
+
+    def implied(self) -> tuple[str, ...]:
+        return (f"noise {self.sigma:g}",)

@@ -139,7 +139,7 @@ def _show(records: list[Record]) -> None:
     """A table for each operator and dataset, then where the records lie."""
     groups: dict[str, list[Record]] = {}
     for record in records:
-        groups.setdefault(f"{record.spec.operator_label} on {record.spec.dataset.label}", []).append(record)
+        groups.setdefault(f"{record.operator} on {record.spec.dataset.label}", []).append(record)
     for title, group in groups.items():
         console.print()
         console.print(results_table(title, group))

@@ -130,6 +130,7 @@ class Data:
         image_shape: ``(C, H, W)``.
         measurement_shape: of one image's measurement.
         note: what a reader must know: :data:`SIMULATED`, or nothing.
+        implied: how measurements were simulated where the chain does not say so: ``noise 0.01``.
         duplicates: what the leakage check found; None if it was not made.
         repeated_ivs: under ``iv=fresh``, test images whose iv another one has too.
         certificate: what :func:`bench.describe.certificate.certify` measured, or why it could not.
@@ -146,6 +147,7 @@ class Data:
     image_shape: tuple[Count, ...] = ()
     measurement_shape: tuple[Count, ...] = ()
     note: Text = ""
+    implied: tuple[Text, ...] = ()
     duplicates: Duplicates | None = None
     repeated_ivs: Count | None = None
     certificate: dict[str, JsonValue] = field(default_factory=dict)
@@ -248,6 +250,12 @@ class Record:
     def reason(self) -> str:
         """Why it failed, in one line; empty if it did not."""
         return self.error.message if self.error else ""
+
+    @property
+    def operator(self) -> str:
+        """The chain as people are told it, with what it does not say: ``ct (finer grid, noise 0.01)``."""
+        told = ", ".join(self.data.implied)
+        return f"{self.spec.operator_label} ({told})" if told else self.spec.operator_label
 
     @cached_property
     def per_unit(self) -> pd.DataFrame:

@@ -427,6 +427,7 @@ class Run:
                 image_shape=images.image_shape,
                 measurement_shape=operator.measurement_shape if operator else (),
                 note=SIMULATED if self.spec.operator and images.reconstructions else "",
+                implied=operator.implied() if operator else (),
                 duplicates=duplicates_in(self.spec.dataset),
             ),
             sources=self.sources,

@@ -100,6 +100,9 @@ class Chain(Operator):
             return bool(kept) and all(part.can(method) for part in kept)
         return all(part.can(method) for part in self.parts)
 
+    def implied(self) -> tuple[str, ...]:
+        return tuple(words for part in self.parts for words in part.implied())
+
     def settings(self) -> dict[str, Any]:
         return {key: value for part in self.parts for key, value in part.settings().items()}
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from bench.errors import UsageError
-from bench.leaderboard import _strips, page
+from bench.leaderboard import _strips, compare, export, page, terminal
 from bench.leaderboard.table import board
 from bench.recipe import Recipe
 
@@ -260,3 +260,20 @@ def test_the_operators_certificate_is_on_its_page(make, results):
     assert "It stays &lt;in&gt; its pixel." in path.read_text()
     assert "<dt>influence.share</dt><dd>0.25</dd>" in path.read_text()
     assert len(list(site.glob("images/*certificate.png"))) == 1
+
+
+def test_all_forms_say_how_a_problem_was_simulated(make, results, tmp_path):
+    """Noise that ``ct`` has by itself stands beside its name, though no chain says it."""
+    for model in ("tv", "unet"):
+        make("ct", model, data={"implied": ("finer grid", "noise 0.01")})
+    whole = board(results)
+    problem = "ct (finer grid, noise 0.01)"
+    assert whole.rankings[0].group.title == f"{problem} on photos"
+    texts = [export.text(whole, form) for form in ("markdown", "latex")]
+    texts += [str(table.title) for table in terminal.tables(whole)]
+    texts.append(compare.text(compare.duel(whole.rankings[0], *whole.rankings[0].group.entries)))
+    folder = page.write(whole, tmp_path / "page").parent
+    texts += [path.read_text() for path in (folder / "index.html", *(folder / "problems").iterdir())]
+    assert len(texts) == 6
+    assert all(problem in text for text in texts)
+    assert whole.only("ct").rankings == whole.rankings

@@ -273,3 +273,20 @@ def test_noise_has_the_deviation_that_is_said():
     x = torch.rand(4, 1, 32, 32)
     noise = operator.forward(x, torch.Generator().manual_seed(0)) - CT((1, 32, 32)).forward(x)
     assert float(noise.std()) == pytest.approx(0.01, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("ct", ("finer grid", "noise 0.01")),
+        ("ct:sigma=0.01", ("finer grid",)),
+        ("ct:oversample=3", ("noise 0.01",)),
+        ("ct+noise:photons=4096", ("finer grid",)),
+        ("ct:oversample=1,sigma=0", ()),
+        ("permutation", ()),
+    ],
+)
+def test_what_its_name_does_not_say_is_told(text, told):
+    """A table of plain ``ct`` says that there was noise, and a finer grid; what the name says it need not."""
+    operator = build_operator([p.checked(registry.operators) for p in parse_chain(text)], (1, 16, 16), 0)
+    assert operator.implied() == told
