@@ -19,6 +19,23 @@ SIDE, GAP, LINE = 192, 8, 20
 #: Least width of a sheet, and lines of its title at most.
 LEAST_WIDTH, TITLE_LINES = 420, 3
 
+#: Least error that is shown as the brightest: one level of 255.
+LEAST_ERROR = 1 / 255
+#: Level, red, green, blue: nine of matplotlib's inferno, whose lightness grows evenly.
+_RAMP = np.array(
+    [
+        [0, 0, 0, 3],
+        [0.125, 32, 12, 74],
+        [0.25, 87, 15, 109],
+        [0.375, 137, 34, 105],
+        [0.5, 187, 55, 84],
+        [0.625, 228, 90, 49],
+        [0.75, 249, 142, 8],
+        [0.875, 248, 203, 52],
+        [1, 252, 254, 164],
+    ]
+)
+
 
 def image(values: Tensor, value_range: tuple[float, float] = (0.0, 1.0)) -> Array:
     """Images as grey levels: the lowest value of the range black, the highest white.
@@ -34,13 +51,15 @@ def image(values: Tensor, value_range: tuple[float, float] = (0.0, 1.0)) -> Arra
     return _levels((_channels(values) - low) / (high - low))
 
 
-def measurement(values: Tensor) -> Array:
-    """Measurements as grey levels, each from its own 1st to its 99th percentile, unless they fill [0, 1].
+def measurement(values: Tensor, value_range: tuple[float, float] = (0.0, 1.0)) -> Array:
+    """Measurements as grey levels: those that fill the images' range in the images' own window.
 
-    Spectra, whose peaks hide all else, are shown by their logarithm.
+    Others go each from its own 1st to its 99th percentile. Spectra, whose peaks hide all else, are shown
+    by their logarithm.
 
     Args:
         values: ``(N, C, H, W)``; others are laid out in a square. Of complex ones the magnitude is shown.
+        value_range: of the dataset's images.
 
     Returns:
         ``(N, C, H, W)`` uint8, C being 1 or 3.
@@ -51,7 +70,48 @@ def measurement(values: Tensor) -> Array:
         laid_out = flat.new_zeros(len(flat), side**2)
         laid_out[:, : flat.shape[1]] = flat
         values = laid_out.view(-1, 1, side, side)
-    return _levels(_stretched(_channels(values)))
+    shown, (low, high) = _channels(values), value_range
+    return _levels((shown - low) / (high - low) if _fills(shown, value_range) else _stretched(shown))
+
+
+def errors(made: Mapping[str, Array], truth: Array) -> tuple[dict[str, Array], float]:
+    """Absolute errors of reconstructions as colours, all on one scale: black is none, pale yellow the most.
+
+    Args:
+        made: images ``(N, C, H, W)`` uint8 of each method.
+        truth: of the same shape.
+
+    Returns:
+        ``(N, 3, H, W)`` uint8 for each, and the error shown as the brightest, as a share of the range:
+        the largest 99th percentile.
+    """
+    found = {name: absolute(rgb(stack), rgb(truth)) for name, stack in made.items()}
+    largest = max((float(np.quantile(values, 0.99)) for values in found.values()), default=0.0)
+    largest = max(largest, LEAST_ERROR)
+    return {n: error_colours(v, largest).transpose(0, 3, 1, 2) for n, v in found.items()}, largest
+
+
+def absolute(images: Array, truth: Array) -> Array:
+    """Absolute error of images ``(N, H, W, 3)`` uint8, the mean of their channels: ``(N, H, W)``, range 1.
+
+    It is 1 where the sizes differ.
+    """
+    if images.shape != truth.shape:
+        return np.ones(images.shape[:3])
+    found: Array = np.abs(images.astype(float) - truth).mean(axis=3) / 255
+    return found
+
+
+def error_colours(values: Array, largest: float) -> Array:
+    """Errors ``(N, H, W)`` as colours ``(N, H, W, 3)``: black is none, pale yellow ``largest`` and more."""
+    levels = np.clip(values / largest, 0, 1)
+    colours: Array = np.stack([np.interp(levels, _RAMP[:, 0], _RAMP[:, 1 + c]) for c in range(3)], axis=3)
+    return colours.round().astype(np.uint8)
+
+
+def with_axes(name: str, axes: Sequence[str]) -> str:
+    """The name of a row whose pictures have axes of their own: ``measurement (angle ↓, detector →)``."""
+    return f"{name} ({axes[0]} ↓, {axes[1]} →)" if axes else name
 
 
 def rgb(stack: Any) -> Array:
@@ -114,6 +174,13 @@ def _levels(values: Array) -> Array:
     return (finite.clip(0, 1) * 255).round().astype(np.uint8)
 
 
+def _fills(values: Array, value_range: tuple[float, float]) -> bool:
+    """Whether values lie in the images' range, with some room for noise, and fill half of it."""
+    width = value_range[1] - value_range[0]
+    low, high = (np.quantile(values, (0.01, 0.99)) - value_range[0]) / width
+    return bool(low > -0.3 and 0.5 < high < 1.3)
+
+
 def _stretched(values: Array, logarithm: bool = True) -> Array:
     values = np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=0.0)
     flat = values.reshape(len(values), -1)
@@ -122,8 +189,6 @@ def _stretched(values: Array, logarithm: bool = True) -> Array:
         # Where most is nothing (a sinogram beside the object, a masked k-space) the median tells no scale.
         scale = np.maximum(np.maximum(middle, high / 1000), 1e-30)
         return _stretched(np.log1p(values / scale), logarithm=False)
-    if low.min() > -0.1 and 0.5 < high.max() < 1.1:
-        return values
     return np.asarray((values - low) / np.maximum(high - low, 1e-12))
 
 

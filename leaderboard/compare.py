@@ -1,9 +1,8 @@
 """Two methods on one problem: the board's own verdict on them, and where they differ image by image."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -11,18 +10,15 @@ from PIL import Image
 from bench.errors import UsageError
 from bench.files import replacing
 from bench.leaderboard import across
-from bench.leaderboard._strips import samples
 from bench.leaderboard.groups import Group, Method
 from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.rows import scope
+from bench.leaderboard.samples import Samples, samples
 from bench.leaderboard.statistics import Array
 from bench.leaderboard.verdicts import Verdict
-from bench.pictures import sheet
+from bench.pictures import errors, sheet, with_axes
 from bench.runs.record import Record
 from bench.text import decibel, number
-
-#: Units that are named and shown: those where the two differ most.
-SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,8 @@ class Duel:
         verdict: the same that the board shows.
         scores: of both, averaged over their runs, ``(2, units)``.
         probability: that a training of the first beats one of the second on such images (Bouthillier 2021).
-        most: numbers of the units where they differ most, the largest difference first.
+        samples: of a run of each, of one training seed where there is one; None if they cannot be read.
+        shown: places of these samples, where the two differ most first.
     """
 
     ranking: Ranking
@@ -45,7 +42,13 @@ class Duel:
     verdict: Verdict
     scores: Array
     probability: float
-    most: tuple[int, ...]
+    samples: tuple[Samples, Samples] | None
+    shown: tuple[int, ...]
+
+    @property
+    def numbers(self) -> list[int]:
+        """Numbers of the images that are shown, in their order."""
+        return [self.samples[0].numbers[k] for k in self.shown] if self.samples else []
 
     @property
     def group(self) -> Group:
@@ -62,14 +65,30 @@ def duel(ranking: Ranking, first: Method, second: Method) -> Duel:
     if first is second:
         raise UsageError(f"{first.label} is compared with itself; name two methods")
     scores = np.stack([e.score(ranking.metric.name) for e in (first, second)])
-    most = tuple(int(i) for i in np.argsort(-_gap(scores), kind="stable")[:SHOWN])
     probability = across.probability(ranking, first, second)
-    return Duel(ranking, first, second, ranking.verdict(first, second), scores, probability, most)
+    verdict, samples = ranking.verdict(first, second), _samples(first, second)
+    shown = _largest_first(samples[0].numbers, scores, ranking) if samples else ()
+    return Duel(ranking, first, second, verdict, scores, probability, samples, shown)
 
 
-def _gap(scores: Array) -> Array:
+def _samples(first: Method, second: Method) -> tuple[Samples, Samples] | None:
+    """Stored images of a run of each; None unless both show the same ones."""
+    one, other = map(samples, _of_one_seed(first, second))
+    if one is None or other is None or one.numbers != other.numbers or one.truth.shape != other.truth.shape:
+        return None
+    return one, other
+
+
+def _largest_first(numbers: Sequence[int], scores: Array, ranking: Ranking) -> tuple[int, ...]:
+    """Places of stored images by the difference of their scores; as stored where a unit is a volume."""
+    known = ranking.claim.unit == "image" and max(numbers) < scores.shape[1]
+    gaps = -np.abs(_differences(scores))[list(numbers)] if known else np.zeros(len(numbers))
+    return tuple(int(k) for k in np.argsort(gaps, kind="stable"))
+
+
+def _differences(scores: Array) -> Array:
     with np.errstate(invalid="ignore"):
-        return np.where(scores[0] == scores[1], 0.0, np.abs(scores[0] - scores[1]))
+        return np.where(scores[0] == scores[1], 0.0, scores[0] - scores[1])
 
 
 def text(duel: Duel) -> str:
@@ -93,16 +112,38 @@ def text(duel: Duel) -> str:
         f"  P({names[0]} > {names[1]})  {duel.probability:.2f}: of one training on as many such {claim.kind}",
         f"  scope            {scope(duel.ranking)}",
         *(["  Image by image and mean disagree."] if verdict.units_disagree else []),
-        "  they differ most on",
+        f"  {claim.unit} by {claim.unit:<10}{_spread(duel)}",
     ]
-    return "\n".join([*lines, *_largest(duel)])
+    return "\n".join([*lines, *_pictured(duel)])
 
 
-def _largest(duel: Duel) -> Iterator[str]:
+def _spread(duel: Duel) -> str:
+    """Percentiles of the difference over the units, such as are differences themselves."""
     metric = duel.ranking.metric
-    for i in duel.most:
-        a, b = (number(v, metric.digits) for v in duel.scores[:, i])
-        yield f"    {duel.ranking.claim.unit} {i:<6d} {a:>8} and {b:>8}"
+    found = np.quantile(_differences(duel.scores), (0.05, 0.5, 0.95), method="inverted_cdf")
+    low, middle, high = (number(v, metric.digits, sign=True) for v in found)
+    return f"median {middle}, from {low} to {high} for nine in ten"
+
+
+def _pictured(duel: Duel) -> Iterator[str]:
+    """The images that the picture shows, in its order."""
+    yield "  in the picture, the largest difference first" if duel.shown else "  no images of both are stored"
+    for i in duel.numbers:
+        scores = [f"{name} {told}" for name, told in zip(_names(duel), _told(duel, i), strict=True) if told]
+        yield "    ".join([f"    test image {i:<6d}", *scores])
+
+
+def _names(duel: Duel) -> tuple[str, str]:
+    return duel.first.label, duel.second.label
+
+
+def _told(duel: Duel, image: int) -> tuple[str, str]:
+    """Scores of both on an image; empty where a unit is a volume."""
+    if duel.ranking.claim.unit != "image" or image >= duel.scores.shape[1]:
+        return "", ""
+    metric = duel.ranking.metric
+    shown = decibel if metric.unit == "dB" else lambda value: number(value, metric.digits)
+    return shown(duel.scores[0, image]), shown(duel.scores[1, image])
 
 
 def _p(value: float) -> str:
@@ -127,25 +168,30 @@ def _verdict(duel: Duel) -> str:
 
 
 def picture(duel: Duel) -> Image.Image:
-    """Measurement, both reconstructions and truth of the stored samples, where the two differ most first.
+    """Measurement, both reconstructions with their errors on one scale, and truth of the stored samples.
 
     Raises:
         UsageError: the samples of one of them cannot be read.
     """
-    images, stacks = _stored(duel)
-    names = {"first": duel.first.label, "second": duel.second.label}
-    order = ("measurement", "first", "second", "truth")
-    rows = {names.get(k, k): stacks[k].transpose(0, 3, 1, 2) for k in order}
-    shown = _caption(duel)
-    captions = {names[k]: [shown(duel.scores[row, i]) for i in images] for row, k in enumerate(names)}
-    captions["truth"] = [f"image {i}" for i in images]
-    among = f"the first {len(images)} images, where they differ most first"
-    return sheet(rows, captions, f"{duel.group.title}: {among}")
-
-
-def _caption(duel: Duel) -> Callable[[float], str]:
-    metric = duel.ranking.metric
-    return decibel if metric.unit == "dB" else lambda value: number(value, metric.digits)
+    if duel.samples is None:
+        raise UsageError(
+            "there is nothing to show: stored samples of both, on the same images, are not there"
+        )
+    order, (first, second) = list(duel.shown), duel.samples
+    measured, truth, *made = (
+        stack[order].transpose(0, 3, 1, 2)
+        for stack in (first.measurement, first.truth, first.reconstruction, second.reconstruction)
+    )
+    names = _names(duel)
+    maps, largest = errors(dict(zip(names, made, strict=True)), truth)
+    axes = duel.first.records[0].data.picture_axes
+    rows = {with_axes("measurement", axes): measured}
+    for name, stack in zip(names, made, strict=True):
+        rows |= {name: stack, f"{name}: error, 0 to {number(largest, 2)} of the range": maps[name]}
+    told = [_told(duel, i) for i in duel.numbers]
+    captions = {name: [pair[k] for pair in told] for k, name in enumerate(names)}
+    captions["truth"] = [f"test image {i}" for i in duel.numbers]
+    return sheet(rows | {"truth": truth}, captions, f"{duel.group.title}: the largest difference first")
 
 
 def _of_one_seed(first: Method, second: Method) -> tuple[Record, Record]:
@@ -155,24 +201,13 @@ def _of_one_seed(first: Method, second: Method) -> tuple[Record, Record]:
     return first.records[places[0]], second.records[places[1]]
 
 
-def _stored(duel: Duel) -> tuple[Sequence[int], dict[str, Any]]:
-    first, second = map(samples, _of_one_seed(duel.first, duel.second))
-    if not first or not second:
-        raise UsageError("there is nothing to show: the stored samples of both cannot be read")
-    count = min(len(first["truth"]), len(second["truth"]), duel.scores.shape[1])
-    order = np.argsort(-_gap(duel.scores[:, :count]), kind="stable")
-    stacks = {k: first[k][order] for k in ("measurement", "truth")}
-    made = {"first": first["reconstruction"][order], "second": second["reconstruction"][order]}
-    return [int(i) for i in order], stacks | made
-
-
 def write_picture(duel: Duel, folder: Path) -> Path:
     """Write the picture as ``compare-FIRST-SECOND.png``.
 
     Raises:
         UsageError: it cannot be written there.
     """
-    from bench.leaderboard.page import slug
+    from bench.leaderboard.page.names import slug
 
     path = folder / f"compare-{slug(f'{duel.first.label} {duel.second.label} {duel.group.title}')}.png"
     try:

@@ -11,7 +11,7 @@ from PIL import Image
 from bench import registry
 from bench.errors import UsageError
 from bench.files import replace, replacing
-from bench.leaderboard._strips import sample_tensors
+from bench.leaderboard.samples import sample_tensors
 from bench.pictures import sheet
 from bench.runs.record import Record
 from bench.spec import Component, parse_chain

@@ -114,6 +114,8 @@ class Operator(ABC):
     noise: bool = False
     #: Type of the images that it measures, as the harness sets it: float32, or complex64.
     image_dtype: torch.dtype = torch.float32
+    #: What runs down and across :meth:`picture`, such as angle and detector; empty where that is an image.
+    picture_axes: tuple[str, str] | tuple[()] = ()
     #: Standard deviation of an operator that adds Gaussian noise and does nothing else.
     gaussian: float | None = None
 

@@ -78,6 +78,7 @@ class CT(Operator):
     """
 
     linear = True
+    picture_axes = ("angle", "detector")
 
     def __init__(
         self,

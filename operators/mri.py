@@ -49,6 +49,7 @@ class MRI(Operator):
     """
 
     linear = True
+    picture_axes = ("k_y", "k_x")
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from bench.describe.certificate import Certificate
 from bench.errors import UsageError
 from bench.files import replace, replacing
 from bench.metrics.psnr import psnr
-from bench.pictures import image, measurement, sheet
+from bench.pictures import image, measurement, sheet, with_axes
 from bench.problem import Problem
 from bench.text import decibel
 
@@ -38,10 +38,14 @@ def picture(problem: Problem, title: str, count: int = 5) -> Image.Image:
     """A sheet: image, measurement, what a network sees, closed-form inverse (with its PSNR)."""
     y, x, operator = next(problem.test_batches())
     y, x = y[:count], x[:count]
-    rows = {"image": image(x, problem.value_range), "measurement": measurement(operator.picture(y))}
+    name = with_axes("measurement", operator.picture_axes)
+    rows = {
+        "image": image(x, problem.value_range),
+        name: measurement(operator.picture(y), problem.value_range),
+    }
     seen = operator.as_image(y)
     if seen.shape != y.shape or not torch.equal(seen, y):
-        rows["as image"] = measurement(seen)
+        rows["as image"] = measurement(seen, problem.value_range)
     captions = {}
     if operator.can("inverse"):
         inverse = operator.inverse(y)

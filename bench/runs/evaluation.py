@@ -1,16 +1,13 @@
-"""A fitted model on the test split: scores per image, and pictures of the first images."""
+"""A fitted model on the test split: scores per image, and some images as tensors."""
 
 from collections.abc import Callable, Mapping
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-from safetensors.numpy import save_file
 from torch import Tensor
 
-from bench import pictures
 from bench.datasets import Split
 from bench.errors import BenchError
 from bench.metrics import Metric
@@ -18,13 +15,10 @@ from bench.models import Model
 from bench.operators import noting_uses
 from bench.problem import Batch, Problem
 from bench.protocols import find
+from bench.runs.samples import choose, stacked
 from bench.runs.scoring import Scoring, Volumes, build
 from bench.seeding import stream
-from bench.text import decibel
 from bench.training import Progress
-
-#: Test images whose measurement, reconstruction and truth are kept as pictures.
-SAMPLES = 8
 
 
 @torch.no_grad()
@@ -37,7 +31,7 @@ def evaluate(
     protocol: str = "unit",
     metrics: Mapping[str, Metric] | None = None,
 ) -> tuple[pd.DataFrame, str, dict[str, Tensor]]:
-    """Scores and group of every scoring unit, the SHA-256 of the measurements, the first images as tensors.
+    """Scores and group of every scoring unit, the SHA-256 of the measurements, some images as tensors.
 
     Args:
         model: fitted.
@@ -60,15 +54,14 @@ def evaluate(
     scoring = Scoring(find(protocol), metrics or build((), protocol), problem.value_range)
     sha = sha256()
     units: list[dict[str, Any]] = []
-    kept: list[tuple[Tensor, ...]] = []
+    kept: list[tuple[int, Tensor, Tensor, Tensor]] = []
     done, names = 0, groups(problem.splits.test)
+    wanted = choose(problem.splits.test, names)
     volumes = Volumes(names)
     for batch in problem.test_batches():
         sha.update(batch.y.cpu().contiguous().numpy().data)
         image = reconstructed(model, batch, seed, done, used)
-        if len(kept) < SAMPLES:
-            shown = batch.operator.picture(batch.y), image, batch.x
-            kept += zip(*(t[: SAMPLES - len(kept)].cpu() for t in shown), strict=True)
+        kept += _shown(batch, image, [i - done for i in wanted if 0 <= i - done < len(image)], done)
         if scoring.protocol.unit == "volume":
             whole = volumes.completed(image, batch.x, scoring.measured(image, batch))
             units += [scoring.volume(name, slices, batch.operator) for name, slices in whole]
@@ -76,7 +69,7 @@ def evaluate(
             units += scoring.images(image, batch, names[done : done + len(image)])
         done += len(image)
         report(Progress(done, len(names), stage="scoring"))
-    return _frame(units, scoring.protocol.unit), sha.hexdigest(), _samples(kept)
+    return _frame(units, scoring.protocol.unit), sha.hexdigest(), stacked(kept)
 
 
 def groups(split: Split) -> list[str]:
@@ -110,40 +103,16 @@ def reconstructed(
     return image
 
 
+def _shown(
+    batch: Batch, image: Tensor, places: list[int], first: int
+) -> list[tuple[int, Tensor, Tensor, Tensor]]:
+    """Number, measurement, reconstruction and truth of some images of a batch."""
+    if not places:
+        return []
+    shown = (part[places].cpu() for part in (batch.operator.picture(batch.y), image, batch.x))
+    return list(zip([first + i for i in places], *shown, strict=True))
+
+
 def _frame(units: list[dict[str, Any]], unit: str) -> pd.DataFrame:
     """A row per unit; a metric without a meaning for one of them has no column. Volumes name their index."""
     return pd.DataFrame(units).dropna(axis=1).rename_axis("volume" if unit == "volume" else None)
-
-
-def _samples(kept: list[tuple[Tensor, ...]]) -> dict[str, Tensor]:
-    """The first images that have the size of the very first."""
-    alike = [row for row in kept if [t.shape for t in row] == [t.shape for t in kept[0]]]
-    y, image, x = (torch.stack(parts) for parts in zip(*alike, strict=True))
-    return {"measurement": y, "reconstruction": image, "truth": x}
-
-
-def save_samples(
-    samples: Mapping[str, Tensor],
-    scores: pd.DataFrame,
-    title: str,
-    folder: Path,
-    value_range: tuple[float, float] = (0.0, 1.0),
-) -> None:
-    """``samples.safetensors`` (uint8) and ``samples.png``: measurement, reconstruction, truth.
-
-    Args:
-        samples: of :func:`evaluate`.
-        scores: likewise; the PSNR stands under the reconstructions.
-        title: of the sheet.
-        folder: where both go.
-        value_range: lowest and highest value of the dataset's images: black and white.
-    """
-    rows = {
-        "measurement": pictures.measurement(samples["measurement"]),
-        **{name: pictures.image(samples[name], value_range) for name in ("reconstruction", "truth")},
-    }
-    save_file(rows, folder / "samples.safetensors")
-    # Of a volume, the first images share one score.
-    psnr = scores["psnr"].to_list() if scores.index.name != "volume" else []
-    captions = {"reconstruction": [decibel(value) for value in psnr]} if psnr else {}
-    pictures.sheet(rows, captions, title).save(folder / "samples.png")

@@ -129,6 +129,7 @@ class Data:
         unit: what one of the scoring units is.
         image_shape: ``(C, H, W)``.
         measurement_shape: of one image's measurement.
+        picture_axes: what runs down and across a picture of it; empty where that is an image.
         note: what a reader must know: :data:`SIMULATED`, or nothing.
         implied: how measurements were simulated where the chain does not say so: ``noise 0.01``.
         duplicates: what the leakage check found; None if it was not made.
@@ -146,6 +147,7 @@ class Data:
     unit: Literal["image", "volume"] = "image"
     image_shape: tuple[Count, ...] = ()
     measurement_shape: tuple[Count, ...] = ()
+    picture_axes: tuple[Text, Text] | tuple[()] = ()
     note: Text = ""
     implied: tuple[Text, ...] = ()
     duplicates: Duplicates | None = None

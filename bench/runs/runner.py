@@ -34,7 +34,7 @@ from bench.runs.assembly import (
     load_images,
     load_problem,
 )
-from bench.runs.evaluation import evaluate, save_samples
+from bench.runs.evaluation import evaluate
 from bench.runs.failure import failure
 from bench.runs.leakage import repeated_ivs
 from bench.runs.record import (
@@ -49,6 +49,7 @@ from bench.runs.record import (
     runs_folder,
 )
 from bench.runs.request import specify
+from bench.runs.samples import save_samples
 from bench.runs.scoring import build, tried
 from bench.runs.writing import run_lease, tidy, writing
 from bench.seeding import stream
@@ -351,7 +352,8 @@ class Run:
             scored.scores.to_parquet(folder / "scores.parquet")
             pd.DataFrame([vars(epoch) for epoch in fitted.history]).to_parquet(folder / "history.parquet")
             tensors.save(folder / "model.safetensors", fitted.model.state())
-            save_samples(scored.samples, scored.scores, title, folder, self.images.value_range)
+            shown = self.images.value_range, record.data.picture_axes
+            save_samples(scored.samples, scored.scores, title, folder, *shown)
             record = record.write(folder)
         return replace(record, folder=runs_folder(results) / self.fingerprint)
 
@@ -426,6 +428,7 @@ class Run:
                 group_kind=images.group_kind,
                 image_shape=images.image_shape,
                 measurement_shape=operator.measurement_shape if operator else (),
+                picture_axes=operator.picture_axes if operator else (),
                 note=SIMULATED if self.spec.operator and images.reconstructions else "",
                 implied=operator.implied() if operator else (),
                 duplicates=duplicates_in(self.spec.dataset),

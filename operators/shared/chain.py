@@ -42,6 +42,7 @@ class Chain(Operator):
         self.exact_inverse = all(part.exact_inverse for part in parts)
         self.noise = all(part.noise for part in parts)
         self.continuous = all(part.continuous for part in parts)
+        self.picture_axes = self._shown.picture_axes
 
     @property
     def measurement_shape(self) -> tuple[int, ...]:
@@ -61,8 +62,11 @@ class Chain(Operator):
 
     def picture(self, y: Tensor) -> Tensor:
         """That of the last part that is not noise: noise leaves a measurement what it is."""
-        shown = [part for part in self.parts if not part.noise] or self.parts
-        return shown[-1].picture(y)
+        return self._shown.picture(y)
+
+    @property
+    def _shown(self) -> Operator:
+        return ([part for part in self.parts if not part.noise] or self.parts)[-1]
 
     def inverse(self, y: Tensor) -> Tensor:
         for part in reversed(self.parts):

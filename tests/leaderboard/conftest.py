@@ -14,6 +14,9 @@ from bench.runs.record import Data, Failure, Provenance, Record
 from bench.runs.writing import writing
 from bench.spec import NUMBERS, Component, RunSpec, parse_chain
 
+#: Numbers of the test images whose pictures are stored.
+STORED = (3, 7, 12, 17, 21, 26, 31, 38)
+
 Make = Callable[..., Record]
 
 
@@ -146,4 +149,5 @@ def _samples(operator: str, model: str) -> dict[str, np.ndarray]:
     truth = np.random.default_rng(1).integers(0, 256, (8, 3, 16, 16), dtype=np.uint8)
     made = (truth * 0.7 + sum(model.encode()) % 60).astype(np.uint8)
     measured = np.random.default_rng(sum(operator.encode())).integers(0, 256, (8, 3, 16, 16), dtype=np.uint8)
-    return {"truth": truth, "reconstruction": made, "measurement": measured}
+    shown = {"truth": truth, "reconstruction": made, "measurement": measured}
+    return shown | {"number": np.array(STORED)}

@@ -6,9 +6,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.leaderboard.looks import looks
-from bench.leaderboard.placing import apart, beside
-from bench.leaderboard.spans import Span
+from bench.leaderboard.plots.looks import looks
+from bench.leaderboard.plots.placing import apart, beside
+from bench.leaderboard.plots.spans import Span
 
 
 def test_an_outlier_stands_at_the_edge():

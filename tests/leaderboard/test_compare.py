@@ -1,5 +1,7 @@
 """Comparing two methods, finding runs by name, and showing one."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -59,22 +61,24 @@ def test_an_undecided_pair_says_within_what_it_is_equal(make, results):
     assert 0.5 < duel.probability < 0.9
 
 
-def test_the_images_with_the_largest_difference_come_first(whole):
-    """Image 17 differs most."""
-    assert _duel(whole).most[0] == 17
-    assert "image 17" in compare.text(_duel(whole))
-
-
-def test_the_picture_shows_the_stored_samples(whole, tmp_path, monkeypatch):
-    """Measurement, both methods, truth, the figures of each method under its own images."""
-    path = compare.write_picture(_duel(whole), tmp_path)
-    assert path.stat().st_size > 5000
+def test_the_picture_shows_the_images_that_the_text_names(whole, tmp_path, monkeypatch):
+    """One list: the stored images, the largest difference, that of image 17, first."""
+    duel = _duel(whole)
+    named = re.findall(r"test image (\d+) +unet ([\d.]+ dB) +dncnn ([\d.]+ dB)", compare.text(duel))
     drawn = []
-    monkeypatch.setattr(compare, "sheet", lambda rows, captions, title: drawn.append((rows, captions)))
-    compare.picture(_duel(whole))
-    rows, captions = drawn[0]
-    assert list(rows) == ["measurement", "unet", "dncnn", "truth"]
-    assert list(captions) == ["unet", "dncnn", "truth"]
+    with monkeypatch.context() as patch:
+        patch.setattr(compare, "sheet", lambda *parts: drawn.append(parts))
+        compare.picture(duel)
+    rows, captions, _ = drawn[0]
+    assert [f"test image {i}" for i, *_ in named] == captions["truth"]
+    assert [one for _, one, _ in named] == captions["unet"]
+    assert sorted(int(i) for i, *_ in named) == [3, 7, 12, 17, 21, 26, 31, 38]
+    assert int(named[0][0]) == 17
+    shown = [name.partition(": error")[0] for name in rows]
+    assert shown == ["measurement", "unet", "unet", "dncnn", "dncnn", "truth"]
+    scales = {name.partition(": error")[2] for name in rows if ": error" in name}
+    assert len(scales) == 1  # one scale
+    assert compare.write_picture(duel, tmp_path).stat().st_size > 5000
 
 
 def test_infinite_differences_are_told(make, results):

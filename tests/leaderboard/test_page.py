@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from bench.errors import UsageError
-from bench.leaderboard import _strips, compare, export, page, terminal
+from bench.leaderboard import compare, export, page, terminal
 from bench.leaderboard.table import board
+from bench.pictures import absolute, error_colours
 from bench.recipe import Recipe
 
 EVIL = "<script>alert('x')</script>\"&"
@@ -76,13 +77,12 @@ def test_texts_of_plugins_are_escaped_everywhere(site):
 
 
 def test_gallery_shows_the_sample_images_of_the_run(site, results):
-    """The strip's pixels are those that the run stored, the truth with most contrast first."""
+    """The strip's pixels are those that the run stored, in their order."""
     record = next(r for r in board(results).records if r.spec.model.name == "unet")
     from safetensors.numpy import load_file
 
     stored = load_file(record.folder / "samples.safetensors")
-    order = np.argsort([-image.std() for image in stored["truth"]])
-    wanted = stored["reconstruction"][order].transpose(0, 2, 3, 1)
+    wanted = stored["reconstruction"].transpose(0, 2, 3, 1)
     shown = np.asarray(Image.open(site / "images" / f"{record.fingerprint}.png"))
     np.testing.assert_array_equal(shown, wanted.reshape(-1, 16, 3))
 
@@ -102,11 +102,11 @@ def test_a_policy_forbids_whatever_is_not_the_pages_own(site):
 def test_error_maps_of_a_problem_share_one_scale():
     """Twice the error is twice as far along the colours, whichever method made it."""
     truth = np.zeros((1, 2, 2, 3), np.uint8)
-    small, large = (_strips.errors(truth + v, truth) for v in (51, 102))
+    small, large = (absolute(truth + v, truth) for v in (51, 102))
     np.testing.assert_allclose(large, 2 * small)
     np.testing.assert_allclose(small, 0.2)
-    assert (_strips.error_map(large, 0.4) == _strips.error_map(large * 2, 0.4)).all()
-    assert (_strips.error_map(small, 0.4) != _strips.error_map(large, 0.4)).any()
+    assert (error_colours(large, 0.4) == error_colours(large * 2, 0.4)).all()
+    assert (error_colours(small, 0.4) != error_colours(large, 0.4)).any()
 
 
 def test_a_link_in_place_of_a_picture_is_not_followed(make, results, tmp_path):

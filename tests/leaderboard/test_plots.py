@@ -5,7 +5,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 from bench.leaderboard import plots
-from bench.leaderboard.looks import looks
+from bench.leaderboard.plots.looks import looks
+from bench.leaderboard.plots.tradeoff import pareto, stairs
 from bench.leaderboard.table import board
 from bench.recipe import Recipe
 
@@ -88,12 +89,12 @@ def test_small_differences_look_small(make, results):
 
 def test_pareto_front_by_hand():
     """(1, 9) and (5, 5) are beaten by no other; (4, 4) is beaten by (5, 5)."""
-    assert plots.pareto([(1, 9), (4, 4), (5, 5), (0.5, 9)]) == [2, 0]
+    assert pareto([(1, 9), (4, 4), (5, 5), (0.5, 9)]) == [2, 0]
 
 
 def test_the_front_steps_where_a_slower_method_is_better():
     """10 images/s at 5 dB, 1 image/s at 9 dB: all speeds from 1 to 10 reach 5 dB, only up to 1 reach 9."""
-    assert plots.stairs([(10, 5), (1, 9)], 0.5) == [(10, 5), (1, 5), (1, 9), (0.5, 9)]
+    assert stairs([(10, 5), (1, 9)], 0.5) == [(10, 5), (1, 5), (1, 9), (0.5, 9)]
 
 
 def test_write_gives_pictures_and_removes_old_ones(make, results):

@@ -1,18 +1,18 @@
-"""Charts of the page; each is a :class:`bench.leaderboard._drawing.Drawing`."""
+"""Charts of the page; each is a :class:`bench.leaderboard.page.drawing.Drawing`."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from bench.leaderboard import placing
-from bench.leaderboard._drawing import LETTER, WIDTH, Axis, Drawing, across, upward
 from bench.leaderboard.groups import Group, Method
 from bench.leaderboard.loading import history
-from bench.leaderboard.looks import Look, of_role
-from bench.leaderboard.plots import by_setting, pareto, stairs
+from bench.leaderboard.page.drawing import LETTER, WIDTH, Axis, Drawing, across, upward
+from bench.leaderboard.plots import placing
+from bench.leaderboard.plots.looks import Look, of_role
+from bench.leaderboard.plots.spans import Span
+from bench.leaderboard.plots.tradeoff import by_setting, pareto, stairs
 from bench.leaderboard.ranking import Ranking
-from bench.leaderboard.spans import Span
 from bench.leaderboard.statistics import Array
 from bench.runs.record import Record
 from bench.text import number
@@ -121,7 +121,7 @@ def training(group: Group, looks: Looks, name: str) -> Drawing | None:
     return _curves(title, curves, looks, "epoch", 1.0 if name == "validation_psnr" else 0.0)
 
 
-def run(record: Record, label: str, looks: Looks) -> list[Drawing]:
+def of_run(record: Record, label: str, looks: Looks) -> list[Drawing]:
     """Validation PSNR and training loss of one run."""
     own = Group("", "", "", (Method(label, (record,)),))
     return [c for name in ("validation_psnr", "loss") if (c := training(own, looks, name))]

@@ -8,8 +8,8 @@ from typing import Any
 
 from bench import protocols, registry
 from bench.errors import BenchError
-from bench.leaderboard._strips import Strip
 from bench.leaderboard.groups import Group
+from bench.leaderboard.page.gallery import Strip
 from bench.leaderboard.ranking import Ranking
 from bench.registry import Registry, is_path
 from bench.runs.record import Record

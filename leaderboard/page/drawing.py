@@ -12,7 +12,7 @@ from functools import cache
 from matplotlib.markers import MarkerStyle
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from bench.leaderboard.looks import Look
+from bench.leaderboard.plots.looks import Look
 from bench.text import count
 
 #: Width of every chart in its own units; letters are 12 units high, so that a phone shows them as 11 pixels.
