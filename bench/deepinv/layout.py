@@ -41,16 +41,14 @@ class Images:
         single = x.reshape(-1, 1, *x.shape[2:])
         if self.kind == "single":
             return single.to(torch.complex64)
-        if single.is_complex():
-            return torch.cat([single.real, single.imag], 1)
-        return torch.cat([single, torch.zeros_like(single)], 1)
+        return _parts_first(single.to(torch.complex64))[:, :, 0]
 
     def from_native(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """The image; of what should be real and is not, the real part."""
         if self.kind == "plain":
             return x
         if self.kind == "pairs":
-            x = torch.complex(x[:, :1], x[:, 1:]) if dtype.is_complex else x[:, :1]
+            x = _complex(x[:, :, None]) if dtype.is_complex else x[:, :1]
         elif not dtype.is_complex:
             x = x.real
         return x.reshape(-1, self.channels, *x.shape[2:])
@@ -60,9 +58,9 @@ class Images:
 class Layout:
     """Measurements of a physics, complex or a list of several, as one real tensor, and back without a loss.
 
-    A real tensor stays as it is. Of a complex one come the real parts, then the imaginary parts, along the
-    first axis; several are flattened and come one after another. Channels that were laid into the batch come
-    out of it again.
+    A real tensor stays as it is. A complex one is seen, without a copy, as its real and its imaginary parts,
+    along a first axis of two; several are flattened and come one after another. Channels that were laid into
+    the batch come out of it again, as an axis before those.
 
     Attributes:
         parts: shape and whether it is complex of each part of one measurement.
@@ -88,23 +86,20 @@ class Layout:
 
     def pack(self, y: Tensor | TensorList) -> Tensor:
         """One real tensor ``(B, *measurement_shape)``."""
-        real = [torch.cat([part.real, part.imag], 1) if part.is_complex() else part for part in _parts(y)]
+        real = [_parts_first(part) if part.is_complex() else part for part in _parts(y)]
         whole = torch.cat([part.flatten(1) for part in real], 1) if self.several else real[0]
-        if self.folded == 1:
-            return whole
-        return whole.reshape(-1, self.folded * whole.shape[1], *whole.shape[2:])
+        return whole if self.folded == 1 else whole.unflatten(0, (-1, self.folded))
 
     def unpack(self, y: Tensor) -> Any:
         """What :meth:`pack` was given."""
         if self.folded > 1:
-            y = y.reshape(len(y) * self.folded, -1, *y.shape[2:])
+            y = y.flatten(0, 1)
         if not self.several:
             return _complex(y) if self.parts[0][1] else y
         sizes = [math.prod(shape) * (2 if is_complex else 1) for shape, is_complex in self.parts]
         found = []
         for flat, (shape, is_complex) in zip(y.split(sizes, 1), self.parts, strict=True):
-            full = (2 * shape[0], *shape[1:]) if is_complex else shape
-            part = flat.reshape(-1, *full)
+            part = flat.reshape(-1, *((2, *shape) if is_complex else shape))
             found.append(_complex(part) if is_complex else part)
         return TensorList(found)
 
@@ -126,6 +121,11 @@ def _parts(y: Tensor | TensorList) -> list[Tensor]:
     return [y] if isinstance(y, Tensor) else list(y)
 
 
+def _parts_first(y: Tensor) -> Tensor:
+    """``(B, ...)`` complex as ``(B, 2, ...)`` real: a view; the parts of a number lie side by side."""
+    return torch.view_as_real(y).movedim(-1, 1)
+
+
 def _complex(y: Tensor) -> Tensor:
-    real, imaginary = y.chunk(2, 1)
-    return torch.complex(real, imaginary)
+    """What :func:`_parts_first` was given; a view where the parts lie side by side."""
+    return torch.view_as_complex(y.movedim(1, -1).contiguous())

@@ -116,7 +116,8 @@ class PhysicsOperator(Operator):
 
     Complex measurements and lists of several are laid out as one real tensor, which
     :class:`bench.deepinv.layout.Layout` turns back. ``inverse`` is there where ``A_dagger`` has a closed
-    form: by the singular value decomposition, by the matrix's pseudo-inverse, or as filtered back-projection.
+    form: by the singular value decomposition, by the matrix's pseudo-inverse, or as filtered back-projection;
+    not of MRI, whose pseudo-inverse is zero-filling, the adjoint.
     What a network sees is the measurement itself if it has the image's size; else the closed-form inverse or
     the adjoint; else the numbers laid into images of the image's size, row by row.
 
@@ -216,6 +217,8 @@ def _closed_form(physics: Any) -> Callable[[Any, Any], Tensor] | None:
     """The closed-form inverse of a physics; None where its pseudo-inverse is iterated or guessed."""
     from deepinv import physics as theirs
 
+    if isinstance(physics, theirs.MRI):
+        return None  # zero-filling, which inverts nothing: it is the adjoint
     if isinstance(physics, theirs.DecomposablePhysics | theirs.CompressedSensing):
         return lambda on_device, y: on_device.A_dagger(y)
     if isinstance(physics, theirs.Tomography):

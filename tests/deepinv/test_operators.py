@@ -90,8 +90,7 @@ def test_spectra_of_colour_images_are_deepinv_s():
     physics = operator.physics(torch.device("cpu"))
     for channel in range(3):
         single = torch.stack([x[:, channel], torch.zeros_like(x[:, channel])], 1)
-        assert torch.allclose(y[:, 2 * channel : 2 * channel + 2], physics.A(single))
-    assert torch.allclose(operator.inverse(y), operator.adjoint(y), atol=1e-6)  # zero-filled is A+ of MRI
+        assert torch.allclose(y[:, channel], physics.A(single))
 
 
 def test_complex_images_keep_their_phase():
@@ -167,9 +166,11 @@ def test_own_noise_unless_another_is_named():
     assert len(made("deepinv.Denoising+noise:sigma=0.3").parts) == 2
 
 
-@pytest.mark.parametrize("name", ["Blur", "Downsampling", "StructuredRandom", "MultiCoilMRI", "Pansharpen"])
+@pytest.mark.parametrize(
+    "name", ["Blur", "Downsampling", "StructuredRandom", "MRI", "MultiCoilMRI", "Pansharpen"]
+)
 def test_an_iterative_pseudo_inverse_is_none(name):
-    """What is iterated has no closed form, so that it is never a ceiling."""
+    """What is iterated, or fills with zeros, has no closed form, so that it is never a ceiling."""
     operator = made(f"deepinv.{name}", (3, 16, 16))
     assert not operator.can("inverse")
     with pytest.raises(NotImplementedError, match="iterative"):
