@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from bench.models import Model as Model
     from bench.models import NetworkModel as NetworkModel
     from bench.operators import Operator as Operator
+    from bench.runs.interface import run as run
     from bench.runs.loaded import load as load
     from bench.runs.record import Record as Record
-    from bench.runs.runner import run as run
 
 #: Public names, and the modules they are imported from when they are first used.
 _HOMES = {
@@ -52,7 +52,7 @@ _HOMES = {
     "UsageError": "bench.errors",
     "export": "bench.deepinv.export",
     "load": "bench.runs.loaded",
-    "run": "bench.runs.runner",
+    "run": "bench.runs.interface",
     "table": "bench.leaderboard.table",
     "to_deepinv": "bench.deepinv.convert",
 }

@@ -8,7 +8,8 @@ from bench.leaderboard.groups import Method
 from bench.leaderboard.ranking import Ranking, Standing
 from bench.leaderboard.references import Figure
 from bench.leaderboard.scales import Scale, scale
-from bench.runs.record import SIMULATED, Record
+from bench.runs.parts import SIMULATED
+from bench.runs.record import Record
 from bench.text import count, number, seconds, share
 
 

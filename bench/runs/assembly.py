@@ -16,7 +16,7 @@ from bench.operators import Operator
 from bench.problem import Problem, build_operator, check_size
 from bench.registry import Registry
 from bench.runs.leakage import duplicates
-from bench.runs.record import Duplicates
+from bench.runs.parts import Duplicates
 from bench.spec import Component, RunSpec, chain_label, check_seed, parse_chain
 
 

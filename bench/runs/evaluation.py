@@ -1,8 +1,9 @@
-"""A fitted model on the test split: scores per image, and some images as tensors."""
+"""The second half of a run: a fitted model on the test split, scored and timed."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
@@ -15,10 +16,52 @@ from bench.models import Model
 from bench.operators import noting_uses
 from bench.problem import Batch, Problem
 from bench.protocols import find
+from bench.runs import timing
+from bench.runs.fitting import Fitted
 from bench.runs.samples import choose, stacked
 from bench.runs.scoring import Scoring, Volumes, build
 from bench.seeding import stream
 from bench.training import Progress
+
+if TYPE_CHECKING:
+    from bench.runs.runner import Run
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a fitted model achieves on the test split.
+
+    Attributes:
+        scores: one row per scoring unit.
+        digest: SHA-256 of the test measurements.
+        samples: some images, as tensors.
+        timings: as the record has them.
+    """
+
+    scores: pd.DataFrame
+    digest: str
+    samples: dict[str, Tensor]
+    timings: dict[str, float]
+
+
+def score(run: "Run", fitted: Fitted, report: Callable[[Progress], None]) -> Scored:
+    """Scores of a run's test images, and how fast they are reconstructed."""
+    model, seed = fitted.model, run.spec.seed
+    scores, digest, samples = evaluate(
+        model, run.problem, report, seed, fitted.used, run.spec.protocol, run.metrics
+    )
+    y, _, operator = next(run.problem.test_batches())
+    generator = stream(y.device, seed, "timing")
+    history = fitted.history
+    timings = {
+        "train_seconds": fitted.seconds,
+        **timing.training([e.images for e in history], [e.seconds for e in history]),
+        **timing.inference(lambda y: model.reconstruct(y, operator, generator), y),
+        **timing.circumstances(),
+        "peak_memory_mb": timing.peak_memory_mb(run.device),
+        "total_seconds": fitted.trainer.seconds,
+    }
+    return Scored(scores, digest, samples, timings)
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench import registry
 from bench.errors import reason
-from bench.runs.record import Failure
+from bench.runs.parts import Failure
 from bench.text import printable
 
 #: Characters of a message and of a traceback that are kept; of the latter the end, where the error is.

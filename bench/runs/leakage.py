@@ -10,7 +10,7 @@ from bench.datasets import Images, InMemory, Split, Values
 from bench.datasets.shared.split import one_size
 from bench.problem import Problem
 from bench.runs import alike
-from bench.runs.record import Duplicates
+from bench.runs.parts import Duplicates
 from bench.seeding import stream
 
 #: Images and bytes of a split that are looked at; of larger ones a sample is.

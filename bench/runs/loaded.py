@@ -14,9 +14,10 @@ from bench.errors import UsageError
 from bench.models import Model, NetworkModel
 from bench.operators import Operator
 from bench.problem import Batch
+from bench.runs.determinism import deterministic
 from bench.runs.evaluation import reconstructed
 from bench.runs.record import Record
-from bench.runs.runner import Run, deterministic
+from bench.runs.runner import Run
 from bench.runs.verify import restored
 from bench.seeding import stream
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 import bench
-from bench.runs.record import Provenance
+from bench.runs.parts import Provenance
 
 PACKAGES = ("torch", "monai", "timm", "numpy", "scipy", "scikit-image", "cryptography")
 

@@ -12,12 +12,15 @@ from bench.errors import BenchError, UsageError, reason
 from bench.metrics import mean_score
 from bench.runs import provenance
 from bench.runs.assembly import components
+from bench.runs.determinism import deterministic
 from bench.runs.evaluation import evaluate
+from bench.runs.fitting import restore
 from bench.runs.leakage import repeated_ivs
+from bench.runs.publishing import draft
 from bench.runs.reading import MOST_FILE, opened
 from bench.runs.record import Record, strict
 from bench.runs.request import find_device
-from bench.runs.runner import Run, deterministic
+from bench.runs.runner import Run
 from bench.runs.trust import trusted
 from bench.spec import NUMBERS, RunSpec
 
@@ -87,7 +90,7 @@ def verify(record: Record, trust: Sequence[str] = ()) -> Verification:
         UsageError: the run cannot be made again here, or names what is not trusted.
     """
     run = restored(record, trust)
-    now = run.draft(provenance.collect(run.problem.device))
+    now = draft(run, provenance.collect(run.problem.device))
     used = set(run.model.uses)
     with deterministic(run.problem.device):
         scores, digest, _ = evaluate(
@@ -137,7 +140,7 @@ def restored(record: Record, trust: Sequence[str] = ()) -> Run:
         raise UsageError(f"run {record.fingerprint} cannot be made again: {error}") from error
     run = Run(replace(spec, device=device))
     try:
-        run.restore(weights)
+        restore(run, weights)
     except (OSError, ValueError, RuntimeError, KeyError, AttributeError) as error:
         raise UsageError(
             f"the weights of run {record.fingerprint} do not fit its model: {reason(error)}"

@@ -63,7 +63,7 @@ def carry_out(
     try:
         while pending or any(worker.task for worker in workers):
             for waiting in [] if force else list(pending):
-                if record := waiting.run.failed_elsewhere(results):
+                if record := waiting.run.elsewhere(results).failure():
                     pending.remove(waiting)
                     yield waiting.run, record
             _hand_out(pending, workers, results, force, means)
@@ -80,7 +80,7 @@ def carry_out(
                 if kind == "error":
                     raise content
                 if kind == "busy":
-                    task.run.found_busy(results)
+                    task.run.elsewhere(results).notice()
                 if kind == "busy" or (kind == "died" and task.deaths < RETRIES):
                     report(task.run, Progress(stage=content if kind == "busy" else f"again: {content}"))
                     later = time.monotonic() + (lease.LOOK if kind == "busy" else 0.0)

@@ -12,7 +12,8 @@ from bench.models import NetworkModel
 from bench.problem import TrainingProblem
 from bench.recipe import Recipe
 from bench.runs.assembly import build_model
-from bench.runs.runner import Run, deterministic
+from bench.runs.determinism import deterministic
+from bench.runs.runner import Run
 from bench.seeding import stream
 from bench.spec import RunSpec
 from bench.training import Progress, Trainer

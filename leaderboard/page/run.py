@@ -7,7 +7,8 @@ from typing import Any
 
 from bench import text
 from bench.leaderboard.groups import Group
-from bench.runs.record import Duplicates, Record
+from bench.runs.parts import Duplicates
+from bench.runs.record import Record
 
 
 def parts(record: Record) -> dict[str, dict[str, Any]]:

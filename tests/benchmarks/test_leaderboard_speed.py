@@ -17,7 +17,8 @@ from safetensors.numpy import save_file
 from bench.leaderboard import page
 from bench.leaderboard.table import board
 from bench.recipe import Recipe
-from bench.runs.record import Data, Provenance, Record
+from bench.runs.parts import Data, Provenance
+from bench.runs.record import Record
 from bench.spec import Component, RunSpec
 
 OPERATORS, DATASETS, MODELS, SEEDS, IMAGES, GROUPS = 20, 5, 10, 5, 1000, 50

@@ -24,7 +24,8 @@ from bench.leaderboard.export import text as exported
 from bench.leaderboard.publish import publish
 from bench.leaderboard.table import board
 from bench.recipe import Recipe
-from bench.runs.record import Data, Provenance, Record
+from bench.runs.parts import Data, Provenance
+from bench.runs.record import Record
 from bench.runs.writing import writing
 from bench.spec import Component, RunSpec
 

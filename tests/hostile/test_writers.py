@@ -2,7 +2,8 @@
 
 import multiprocessing
 
-from bench.runs.record import Provenance, Record, runs_folder
+from bench.runs.parts import Provenance
+from bench.runs.record import Record, runs_folder
 from bench.runs.writing import tidy, writing
 from bench.spec import Component, RunSpec
 

@@ -10,7 +10,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from bench.recipe import Recipe
-from bench.runs.record import Data, Failure, Provenance, Record
+from bench.runs.parts import Data, Failure, Provenance
+from bench.runs.record import Record
 from bench.runs.writing import writing
 from bench.spec import NUMBERS, Component, RunSpec, parse_chain
 

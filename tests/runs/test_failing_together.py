@@ -63,7 +63,7 @@ def test_workers_that_found_it_busy(spec, tmp_path):
     """With several jobs, too, the failure is taken over without a worker."""
     results, run = tmp_path / "results", Run(spec)
     with held(run_lease(results, run.fingerprint)):
-        run.found_busy(results)
+        run.elsewhere(results).notice()
     Run(spec).execute(results)
     once = tries(tmp_path)
     ((_, record),) = sweep([run], results, means=Means(jobs=2))

@@ -12,7 +12,7 @@ from bench.datasets import Splits
 from bench.problem import Problem, build_operator
 from bench.runs.alike import seen
 from bench.runs.leakage import duplicates, repeated_ivs
-from bench.runs.record import Duplicates
+from bench.runs.parts import Duplicates
 from bench.spec import Component
 
 

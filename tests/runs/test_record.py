@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from bench.errors import BenchError, UsageError
 from bench.recipe import Recipe
-from bench.runs.record import SCHEMA, Failure, OutdatedError, Record, runs_folder
+from bench.runs.parts import Failure
+from bench.runs.record import SCHEMA, OutdatedError, Record, runs_folder
 from bench.runs.writing import writing
 from bench.spec import Component, RunSpec
 

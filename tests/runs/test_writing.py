@@ -27,7 +27,7 @@ def quick(monkeypatch):
 
 def write(results, hardware="old"):
     """Put a record in place whose hardware marks it."""
-    from bench.runs.record import Provenance
+    from bench.runs.parts import Provenance
 
     record = Record(fingerprint=NAME, spec=SPEC, provenance=Provenance(hardware=hardware))
     with writing(results, NAME) as folder:
