@@ -42,7 +42,11 @@ def sinogram_of(discs, angles=1000, bins=513, half=0.13 * 2**0.5):
 
 
 def write(folder, counts=COUNTS):
-    """128 samples a file, key ``data``; three slices a patient. Only the first pair of each file is drawn."""
+    """Like lodopab_tech_ref's create_dataset.py: 128 samples a file, key ``data``, chunks as h5py makes them.
+
+    The last file of observations alone is cut. Three slices a patient; only the first pair of each file is
+    drawn.
+    """
     truth, measured = slice_of(DISCS), sinogram_of(DISCS)
     for part, count in counts.items():
         for number in range(math.ceil(count / 128)):
@@ -52,10 +56,11 @@ def write(folder, counts=COUNTS):
                 ("observation", measured, (1000, 513)),
             ):
                 with h5py.File(folder / f"{name}_{part}_{number:03d}.hdf5", "w") as file:
-                    data = file.create_dataset(
-                        "data", (held, *shape), np.float32, chunks=(1, *shape), fletcher32=True
-                    )
+                    whole = (128, *shape)
+                    data = file.create_dataset("data", whole, np.float32, chunks=True, maxshape=whole)
                     data[0] = first
+                    if name == "observation":
+                        data.resize(held, axis=0)
         ids = folder / f"patient_ids_rand_{part}.csv"
         ids.write_text("".join(f"{i // 3 + 1000 * len(part)}\n" for i in range(count)))
 
@@ -235,7 +240,9 @@ def test_damaged_folders(root, name, damage, said):
 def test_a_damaged_chunk_is_named_when_it_is_read(root):
     """Bits that flipped on the disk: HDF5's checksum tells, and the message names the file."""
     path = root / "observation_train_000.hdf5"
-    with h5py.File(path) as file:
+    with h5py.File(path, "w") as file:
+        whole = (128, 1000, 513)
+        file.create_dataset("data", whole, np.float32, chunks=(1, 1000, 513), fletcher32=True)[0] = 1
         chunk = file["data"].id.get_chunk_info(0)
     with path.open("r+b") as file:
         file.seek(chunk.byte_offset + 1000)
