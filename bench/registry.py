@@ -10,75 +10,18 @@ import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
-import inspect
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache, cached_property
-from importlib.metadata import EntryPoint, EntryPoints
+from functools import cached_property
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from bench.entries import Entry, entry_points
 from bench.errors import UsageError
-from bench.outline import Outline, outline
-from bench.plugins import guard, import_file, module_file
+from bench.kinds import Kind
+from bench.plugins import guard, import_file
 from bench.sources import Source, source_digest
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One thing that can be named: what it is called and where it lives.
-
-    Attributes:
-        name: what it is called.
-        kind: ``operator``, ``model``, ``dataset`` or ``metric``.
-        path: its file; None where an entry point names it.
-        entry_point: of a plug-in.
-        member: which one of a family.
-        rivals: others of the same name; using any of them is an error.
-    """
-
-    name: str
-    kind: str
-    path: Path | None
-    entry_point: EntryPoint | None = None
-    member: str = ""
-    rivals: tuple["Entry", ...] = ()
-
-    @property
-    def origin(self) -> str:
-        """Where it lives, for people."""
-        if self.entry_point is not None:
-            ours = "invbench" if self.entry_point.module.startswith("bench.") else "a plug-in"
-            package = self.entry_point.dist.name if self.entry_point.dist else ours
-            return f"{self.entry_point.value} (package {package})"
-        return str(self.path)
-
-    @cached_property
-    def source(self) -> Path | None:
-        """Its file, that of an entry point's module too; None where that is not installed."""
-        return self.path or module_file(self.entry_point.module if self.entry_point else "")
-
-    @cached_property
-    def outline(self) -> Outline:
-        """What its file says of it, without an import."""
-        attribute = self.entry_point.attr if self.entry_point else ""
-        found = outline(self.source, self.kind, attribute) if self.source else Outline()
-        if attribute and not found.name and self.source:  # imported from elsewhere, or made by a call
-            return Outline(doc=outline(self.source, self.kind).doc)
-        return found
-
-    @property
-    def summary(self) -> str:
-        """First line of the docstring of its class or function, read without importing it."""
-        return self.outline.summary
-
-
-@cache
-def entry_points(group: str) -> EntryPoints:
-    """What installed packages offer under a group; they are looked through once."""
-    return importlib.metadata.entry_points(group=group)
 
 
 class Registry:
@@ -109,9 +52,7 @@ class Registry:
         self.kind = kind
         self.package = package
         self.group = package
-        self.base = base
-        self.function = function
-        self.module = module
+        self.wanted = Kind(kind, base, function, module)
         self.own_families = families or {}
 
     def entries(self) -> dict[str, Entry]:
@@ -220,7 +161,8 @@ class Registry:
         if _is_family(found):
             some = ", ".join(self.members(name)[:4])
             raise UsageError(f"{name} offers many {self.kind}s; name one of them: {some}, ...")
-        return self._only(found, entry) if isinstance(found, ModuleType) else self._checked(found, entry)
+        chosen = self.wanted.only if isinstance(found, ModuleType) else self.wanted.checked
+        return chosen(found, entry.origin)
 
     def _object(self, entry: Entry) -> Any:
         """What an entry names: a module, or an entry point's object."""
@@ -246,65 +188,7 @@ class Registry:
                 f"unknown {self.kind} {entry.name!r}.{hint} bench list {name} shows all {len(names)} of them."
             )
         made = guard(entry.origin, lambda: family.member(entry.member), f"in member({entry.member!r})")
-        return self._checked(made, entry)
-
-    def _only(self, module: ModuleType, entry: Entry) -> Any:
-        """The one class (or function) that a module holds."""
-        members = [v for k, v in vars(module).items() if not k.startswith("_")]
-        own = [m for m in members if getattr(m, "__module__", None) == module.__name__]
-        found: list[Any] = [m for m in own if inspect.isclass(m) and issubclass(m, self._base_class)]
-        found = found or self._others(own)
-        found = [m for m in found if not inspect.isabstract(m)] or found
-        if len(found) == 1:
-            return self._checked(found[0], entry)
-        base = self._base_class
-        wanted = f"one class derived from {'bench' if base.__module__[:5] == 'bench' else 'torch.nn'}"
-        wanted += f".{base.__name__}{' or torch.nn.Module' if self.module else ''}"
-        if self.function:
-            wanted += f" or one function {self.function}"
-        held = "none" if not found else f"{len(found)} ({', '.join(m.__name__ for m in found)})"
-        raise UsageError(
-            f"{entry.origin}: {self._a_kind} file holds {wanted}; found {held}. "
-            "Names that begin with _ do not count."
-        )
-
-    def _others(self, own: list[Any]) -> list[Any]:
-        """Functions and modules that serve; those that are told the channels before helpers that are not."""
-        functions = [m for m in own if self.function and inspect.isfunction(m)]
-        modules = [m for m in own if inspect.isclass(m) and self._is_module(m)]
-        if not modules:
-            return functions
-        for kind in (functions, modules):
-            told = [m for m in kind if {"in_channels", "out_channels"} & set(inspect.signature(m).parameters)]
-            if told:
-                return told
-        return functions or modules
-
-    def _is_module(self, found: type) -> bool:
-        torch = sys.modules.get("torch")  # where it was never imported there are no modules
-        return self.module and torch is not None and issubclass(found, torch.nn.Module)
-
-    def _checked(self, found: Any, entry: Entry) -> Any:
-        if inspect.isclass(found) and issubclass(found, self._base_class):
-            if inspect.isabstract(found):
-                missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
-                raise UsageError(f"{entry.origin}: {found.__name__} does not define {missing}.")
-            return found
-        if (self.function and inspect.isfunction(found)) or (
-            inspect.isclass(found) and self._is_module(found)
-        ):
-            return found
-        raise UsageError(f"{entry.origin}: {found!r} is not {self._a_kind}.")
-
-    @property
-    def _a_kind(self) -> str:
-        return f"{'an' if self.kind[0] in 'aeiou' else 'a'} {self.kind}"
-
-    @cached_property
-    def _base_class(self) -> type:
-        module, _, name = self.base.partition(":")
-        base: type = getattr(importlib.import_module(module), name)
-        return base
+        return self.wanted.checked(made, entry.origin)
 
 
 def is_path(name: str) -> bool:

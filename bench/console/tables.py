@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from bench.registry import Entry
+from bench.entries import Entry
 from bench.text import count, number, seconds
 
 if TYPE_CHECKING:

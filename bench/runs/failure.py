@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench import registry
+from bench.entries import entry_points
 from bench.errors import reason
 from bench.runs.parts import Failure
 from bench.text import printable
@@ -43,9 +44,7 @@ def _frames(error: BaseException) -> Iterator[tuple[str, traceback.FrameSummary]
 def _is_own(module: str) -> bool:
     """Whether a module is a file that was named by path, or belongs to an installed plug-in."""
     groups = (registry.operators, registry.models, registry.datasets, registry.metrics)
-    packages = {
-        point.module.partition(".")[0] for room in groups for point in registry.entry_points(group=room.group)
-    }
+    packages = {point.module.partition(".")[0] for room in groups for point in entry_points(group=room.group)}
     top = module.partition(".")[0]
     return top.startswith("bench_plugin_") or top in packages - {"bench"}
 

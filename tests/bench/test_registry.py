@@ -7,12 +7,9 @@ import textwrap
 from importlib.metadata import EntryPoint
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bench import registry
 from bench.errors import UsageError
-from bench.parameters import check_parameters, without_defaults
 from bench.registry import Registry, is_path
 from bench.spec import Component
 
@@ -347,128 +344,8 @@ def test_the_text_says_what_the_import_says(room_):
         assert read is not None, name
 
 
-def test_a_function_as_a_model(tmp_path):
-    """A plain function serves as a model, and not as an operator."""
-    path = tmp_path / "mine.py"
-    path.write_text("def network(in_channels, out_channels):\n    pass\n")
-    assert registry.models.load(str(path)).__name__ == "network"
-    with pytest.raises(UsageError, match="found none"):
-        registry.operators.load(str(path))
-
-
-NET = "class Net(nn.Module):\n    def __init__(self, in_channels, out_channels): ...\n"
-
-
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        (NET, "Net"),
-        ("class Block(nn.Module):\n    pass\n\n" + NET, "Net"),
-        ("def initialised(module):\n    pass\n\n" + NET, "Net"),
-        ("def network(in_channels):\n    pass\n\n" + NET, "network"),
-        ("class Block(nn.Module):\n    pass\n\ndef network(width=3):\n    pass\n", "network"),
-    ],
-)
-def test_a_module_class_as_a_model(tmp_path, text, name):
-    """An nn.Module class serves as a model; what is told the channels comes before helpers beside it."""
-    path = tmp_path / "mine.py"
-    path.write_text(f"from torch import nn\n\n\n{text}", encoding="utf-8")
-    assert registry.models.load(str(path)).__name__ == name
-    with pytest.raises(UsageError, match="found none"):
-        registry.operators.load(str(path))
-
-
-def test_two_module_classes(tmp_path):
-    """Where two could be meant, neither is guessed."""
-    path = tmp_path / "mine.py"
-    path.write_text(f"from torch import nn\n\n\n{NET}\n{NET.replace('Net', 'Other')}", encoding="utf-8")
-    with pytest.raises(UsageError, match=r"or torch.nn.Module or one function .*found 2 \(Net, Other\)"):
-        registry.models.load(str(path))
-
-
 @pytest.mark.parametrize("room_", [registry.operators, registry.models, registry.datasets, registry.losses])
 def test_every_name_that_ships_loads(room_):
     """All files of the rooms hold what they should."""
     for name in room_.entries():
         assert callable(room_.load(name))
-
-
-def thing(image_shape, size: int = 3, sigma: float = 0.5, name: str = "a", flag: bool = False,
-          limit: int | None = None, previous=None, plain=1.5):  # fmt: skip
-    """Stands for a component's constructor."""
-
-
-@pytest.mark.parametrize(
-    ("key", "text", "value"),
-    [
-        ("size", "7", 7),
-        ("sigma", "1e-3", 0.001),
-        ("sigma", 2, 2.0),
-        ("name", "7", "7"),
-        ("flag", "true", True),
-        ("flag", "no", False),
-        ("limit", "none", None),
-        ("limit", "4", 4),
-        ("plain", "2", 2.0),
-    ],
-)
-def test_text_becomes_the_annotated_type(key, text, value):
-    """Also None, and the default's type where there is no annotation."""
-    ((found_key, found),) = check_parameters(thing, "thing", {key: text}).items()
-    assert (found_key, found, type(found)) == (key, value, type(value))
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [("size", "big"), ("size", "1.5"), ("sigma", ""), ("flag", "maybe"), ("limit", "x"), ("size", "none")],
-)
-def test_a_wrong_type(key, value):
-    """The message names component, parameter and value, and shows what the component takes."""
-    with pytest.raises(UsageError, match=rf"thing: {key}={value}: .*valid.* thing takes size=3, sigma=0.5"):
-        check_parameters(thing, "thing", {key: value})
-
-
-def test_all_problems_in_one_message():
-    """Nobody has to repair a command line one word at a time."""
-    with pytest.raises(UsageError, match=r"'sise' \(did you mean size\?\).*'zzz'.*flag=maybe"):
-        check_parameters(thing, "thing", {"sise": "1", "flag": "maybe", "zzz": "1"})
-
-
-@pytest.mark.parametrize("name", ["image_shape", "previous"])
-def test_what_the_harness_gives_cannot_be_set(name):
-    """The image shape comes from the dataset, not from the command line."""
-    with pytest.raises(UsageError, match=f"no parameter '{name}'"):
-        check_parameters(thing, "thing", {name: "1"})
-
-
-def test_a_parameter_without_default():
-    """It must be given."""
-    with pytest.raises(UsageError, match="path has no default and must be given"):
-        check_parameters(lambda path: None, "folder", {})
-
-
-def test_any_parameter_where_the_thing_takes_any():
-    """``**params`` are passed on as text."""
-    assert check_parameters(lambda **params: None, "open", {"a": "1"}) == {"a": "1"}
-
-
-def test_annotations_may_be_strings(room, tmp_path):
-    """A plug-in with ``from __future__ import annotations`` is checked like any other."""
-    path = tmp_path / "mine.py"
-    path.write_text(
-        "from __future__ import annotations\n"
-        "from bench import Operator\n"
-        "class Mine(Operator):\n"
-        "    def __init__(self, image_shape: tuple[int, ...], strength: float = 1.0):\n"
-        "        super().__init__(image_shape)\n"
-        "    def forward(self, x, generator):\n"
-        "        return x\n"
-    )
-    assert check_parameters(room.load(str(path)), "mine", {"strength": "2"}) == {"strength": 2.0}
-
-
-@given(st.fixed_dictionaries({}, optional={"size": st.integers(0, 5), "flag": st.booleans()}))
-def test_defaults_need_not_be_said(params):
-    """What equals the default is left out, and nothing else."""
-    left = without_defaults(thing, params)
-    assert left == {k: v for k, v in params.items() if v != {"size": 3, "flag": False}[k]}
