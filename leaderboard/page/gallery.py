@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class Strip:
         captions: what stands under each image.
         axes: what runs along the columns and the rows of an image, where that is not a picture's own.
         alike: whether all images are the same.
+        numbers: which test images these are.
     """
 
     path: str
@@ -39,6 +40,7 @@ class Strip:
     captions: tuple[str, ...] = ()
     axes: tuple[str, ...] = ()
     alike: bool = False
+    numbers: tuple[int, ...] = ()
 
     @property
     def places(self) -> list[str]:
@@ -74,10 +76,13 @@ class Gallery:
 
     def _add_run(self, record: Record, found: Samples) -> None:
         name = run_name(record)
-        self.strips[record.fingerprint] = self._write(found.reconstruction, name, _captions(record, found))
+        self.strips[record.fingerprint] = replace(
+            self._write(found.reconstruction, name, _captions(record, found)), numbers=found.numbers
+        )
         given = self._given[record.fingerprint] = _digest(found.truth, found.measurement)
         if f"{given}-truth" not in self.strips:
-            self.strips[f"{given}-truth"] = self._write(found.truth, f"{given}-truth")
+            numbers = tuple(f"image {i}" for i in found.numbers)
+            self.strips[f"{given}-truth"] = self._write(found.truth, f"{given}-truth", numbers)
             axes = record.data.picture_axes
             self.strips[f"{given}-measurement"] = self._write(
                 found.measurement, f"{given}-measurement", axes=axes

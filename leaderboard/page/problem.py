@@ -75,15 +75,25 @@ def pairs(ranking: Ranking, strips: Mapping[str, Strip]) -> dict[str, Any] | Non
     entries = ranking.group.entries[:MOST_PAIRED]
     if len(entries) < 2:
         return None
-    shown = [strips.get(e.first.fingerprint) for e in entries]
+    shown = [strips[r.fingerprint] for e in entries for r in e.records if r.fingerprint in strips]
     return {
         "methods": [e.label for e in entries],
         "sentences": [[_sentence(ranking, i, j) for j in range(len(entries))] for i in range(len(entries))],
-        "strips": [
-            s and {"path": f"../{s.path}", "count": s.count, "width": s.width, "height": s.height}
-            for s in shown
-        ],
-        "images": max((s.count for s in shown if s), default=0),
+        "runs": [[_training(ranking, record, strips) for record in e.records] for e in entries],
+        "images": max((strip.count for strip in shown), default=0),
+        "numbers": max((strip.numbers for strip in shown), key=len, default=()),
+    }
+
+
+def _training(ranking: Ranking, record: Record, strips: Mapping[str, Strip]) -> dict[str, Any]:
+    """Seed, mean and pictures of one run of a method."""
+    metric, strip = ranking.metric, strips.get(record.fingerprint)
+    mean = f"{number(record.scores.get(metric.name), metric.digits)} {metric.unit}".strip()
+    size = {"count": strip.count, "width": strip.width, "height": strip.height} if strip else {}
+    return {
+        "seed": record.spec.seed,
+        "mean": mean,
+        "strip": {"path": f"../{strip.path}", **size} if strip else None,
     }
 
 

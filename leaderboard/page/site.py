@@ -18,7 +18,7 @@ from bench.leaderboard.groups import Group
 from bench.leaderboard.loading import Certificate
 from bench.leaderboard.page import charts, index, problem, run
 from bench.leaderboard.page.gallery import Gallery
-from bench.leaderboard.page.names import run_name, slug
+from bench.leaderboard.page.names import linked, run_name, slug, soft
 from bench.leaderboard.plots.looks import looks, of_role
 from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.rows import footnote, place, remark, speed
@@ -70,6 +70,7 @@ class Site:
             "remark": remark, "speed": speed, "looks": self.looks, "of_role": of_role,
             "version": bench.__version__,
         }  # fmt: skip
+        environment.filters |= {"linked": linked, "soft": soft}
         return environment
 
     @cached_property
@@ -174,9 +175,8 @@ class Site:
 
 
 def _best(group: Group) -> list[tuple[str, Record]]:
-    """The floor and the best models of a group: what a card shows."""
-    chosen = [*group.of_role("model")[:2], *filter(None, [group.floor])]
-    return [(e.label, e.first) for e in chosen]
+    """The best models of a group: what a card shows."""
+    return [(e.label, e.first) for e in group.of_role("model")[:2]]
 
 
 def _test_set(group: Group) -> tuple[str, tuple[str, ...]]:

@@ -21,6 +21,12 @@ STORED = (3, 7, 12, 17, 21, 26, 31, 38)
 Make = Callable[..., Record]
 
 
+@pytest.fixture(scope="session")
+def making() -> Callable[[Path], Make]:
+    """For fixtures that several tests share: what writes records into a folder of theirs."""
+    return maker
+
+
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     """A results folder that does not exist yet."""
@@ -30,6 +36,11 @@ def results(tmp_path: Path) -> Path:
 @pytest.fixture
 def make(results: Path) -> Make:
     """Writes one record; keywords: operator, model, dataset, seed, psnr, groups, role, status, and parts."""
+    return maker(results)
+
+
+def maker(results: Path) -> Make:
+    """What writes records into a results folder."""
 
     def write(
         operator: str = "xor_ctr",

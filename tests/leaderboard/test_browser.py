@@ -43,9 +43,11 @@ def chromium(tmp_path_factory):
     driver.quit()
 
 
-@pytest.fixture
-def opened(chromium, make, results):
+@pytest.fixture(scope="module")
+def home(making, tmp_path_factory):
     """The front page of a leaderboard with infinities, ties, noise, and a failure."""
+    results = tmp_path_factory.mktemp("results")
+    make = making(results)
     for operator in ("xor_ctr", "xor_ctr+noise:sigma=0.01"):
         make(operator, "mean", 12.0)
         make(operator, "unet", 18.0, recipe=Recipe(epochs=3))
@@ -54,12 +56,18 @@ def opened(chromium, make, results):
     make("xor_ctr+noise:sigma=0.01", "inverse", np.full(40, -np.inf))
     make("ct", "tv", 20.0)
     make("ct", "broken", status="failed", error="RuntimeError: no")
-    site = page.write(board(results), results / "leaderboard")
+    return page.write(board(results), results / "leaderboard")
+
+
+@pytest.fixture
+def opened(chromium, home):
+    """That page in the browser; no message on the console and no request from elsewhere afterwards."""
     chromium.get_log("browser")
     chromium.get_log("performance")
-    chromium.get(site.as_uri())
+    chromium.get("about:blank")
+    chromium.get(home.as_uri())
     yield chromium
-    _nothing_wrong(chromium, site.parent.as_uri())
+    _nothing_wrong(chromium, home.parent.as_uri())
 
 
 def _nothing_wrong(browser, home):
@@ -236,11 +244,46 @@ def test_two_methods_are_compared_with_the_pairs_verdict(opened):
         "unet is shown better than dncnn: +1.00 ±"
     )
     shown = [image.get_attribute("alt") for image in opened.find_elements(By.CSS_SELECTOR, ".over img")]
-    assert shown == ["unet, test image 1", "dncnn, test image 1"]
+    assert shown == ["unet, test image 3", "dncnn, test image 3"]
     opened.get("about:blank#")
     opened.back()
     assert opened.current_url.endswith("#first=unet&second=dncnn")
     assert opened.find_element(By.TAG_NAME, "output").text.startswith("unet is shown better than dncnn")
+
+
+def test_two_trainings_of_a_method_are_compared(chromium, make, results):
+    """Seeds can be chosen, and shared: their own scores and images, and no verdict on methods."""
+    for seed, psnr in enumerate((18.0, 19.0, 20.0)):
+        make("xor_ctr", "unet", psnr, seed=seed, recipe=Recipe(epochs=3))
+    make("xor_ctr", "tv", 12.0)
+    page.write(board(results), results / "leaderboard")
+    (path,) = (results / "leaderboard" / "problems").glob("*.html")
+    chromium.get(f"{path.as_uri()}#first=unet&second=unet&second_seed=2&image=12")
+    assert chromium.find_element(By.TAG_NAME, "output").text.startswith("Two trainings of unet")
+    told = chromium.find_element(By.ID, "trainings").text
+    assert told == "What is shown: unet, seed 0: 18.00 dB; unet, seed 2: 20.00 dB."
+    sources = [i.get_attribute("src") for i in chromium.find_elements(By.CSS_SELECTOR, ".over img")]
+    assert len(set(sources)) == 2
+    assert Select(chromium.find_element(By.NAME, "image")).first_selected_option.text == "12"
+    Select(chromium.find_element(By.NAME, "second")).select_by_visible_text("tv")
+    assert chromium.find_element(By.TAG_NAME, "output").text.startswith("unet is shown better than tv")
+    assert chromium.current_url.endswith("#first=unet&second=tv&image=12")
+    chromium.get_log("browser")
+    chromium.get_log("performance")
+
+
+def test_images_grow_inside_of_their_gallery(opened):
+    """The slider makes images larger; the page itself does not become wider."""
+    opened.find_element(By.LINK_TEXT, "xor_ctr").click()
+    width = "return document.querySelector('.gallery img').getBoundingClientRect().width"
+    before = opened.execute_script(width)
+    opened.execute_script("""
+        const input = document.querySelector(".zoom input");
+        input.value = 3;
+        input.dispatchEvent(new Event("input"));
+    """)
+    assert opened.execute_script(width) > 2 * before
+    assert opened.execute_script("return document.documentElement.scrollWidth - innerWidth") <= 0
 
 
 def test_a_problem_opens_with_all_its_charts(opened):

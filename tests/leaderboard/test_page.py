@@ -12,6 +12,7 @@ from PIL import Image
 
 from bench.errors import UsageError
 from bench.leaderboard import compare, export, page, terminal
+from bench.leaderboard.page.names import linked, soft
 from bench.leaderboard.table import board
 from bench.pictures import absolute, error_colours
 from bench.recipe import Recipe
@@ -39,16 +40,24 @@ class Links(HTMLParser):
         self._script = False
 
 
-@pytest.fixture
-def site(make, results):
-    """A page of two operators, a failed run and a plug-in whose texts are markup."""
+@pytest.fixture(scope="module")
+def results_of_site(making, tmp_path_factory):
+    """Records of two operators, a failed run and a plug-in whose texts are markup."""
+    results = tmp_path_factory.mktemp("results")
+    make = making(results)
     for operator in ("xor_ctr", f"evil{EVIL}"):
         make(operator, "mean", 12.0)
         make(operator, "unet", 18.0, recipe=Recipe(epochs=3))
         make(operator, "inverse", np.full(40, np.inf))
     make("xor_ctr", f"bad{EVIL}", status="failed", error=f"RuntimeError: {EVIL}")
     make("xor_ctr", "dncnn", 17.0, provenance={"hardware": EVIL, "packages": {EVIL: EVIL}})
-    return page.write(board(results), results / "leaderboard").parent
+    return results
+
+
+@pytest.fixture(scope="module")
+def site(results_of_site):
+    """Their page."""
+    return page.write(board(results_of_site), results_of_site / "leaderboard").parent
 
 
 def _pages(site: Path) -> list[Path]:
@@ -76,9 +85,9 @@ def test_texts_of_plugins_are_escaped_everywhere(site):
             json.loads(script)
 
 
-def test_gallery_shows_the_sample_images_of_the_run(site, results):
+def test_gallery_shows_the_sample_images_of_the_run(site, results_of_site):
     """The strip's pixels are those that the run stored, in their order."""
-    record = next(r for r in board(results).records if r.spec.model.name == "unet")
+    record = next(r for r in board(results_of_site).records if r.spec.model.name == "unet")
     from safetensors.numpy import load_file
 
     stored = load_file(record.folder / "samples.safetensors")
@@ -186,9 +195,9 @@ def test_ranks_and_verdicts_are_in_the_page_without_javascript(site):
     assert "holds for these trained networks only" in text
 
 
-def test_a_runs_page_has_the_command_that_makes_it_again(site, results):
+def test_a_runs_page_has_the_command_that_makes_it_again(site, results_of_site):
     """The exact command and the error of a failed run are on its page."""
-    for record in board(results).records:
+    for record in board(results_of_site).records:
         text = (site / "runs" / f"{record.fingerprint}.html").read_text()
         assert "bench run --operator" in text
         if record.status == "failed":
@@ -258,7 +267,7 @@ def test_the_operators_certificate_is_on_its_page(make, results):
     site = page.write(board(results), results / "leaderboard").parent
     (path,) = site.glob("problems/*.html")
     assert "It stays &lt;in&gt; its pixel." in path.read_text()
-    assert "<dt>influence.share</dt><dd>0.25</dd>" in path.read_text()
+    assert "<dt>influence share</dt><dd>0.25</dd>" in path.read_text()
     assert len(list(site.glob("images/*certificate.png"))) == 1
 
 
@@ -277,3 +286,23 @@ def test_all_forms_say_how_a_problem_was_simulated(make, results, tmp_path):
     assert len(texts) == 6
     assert all(problem in text for text in texts)
     assert whole.only("ct").rankings == whole.rankings
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("Hauptmann & Adler, arXiv:2007.14745.", "https://arxiv.org/abs/2007.14745"),
+        ("see doi:10.1109/83.661180, or not", "https://doi.org/10.1109/83.661180"),
+        ("at https://zenodo.org/record/3384092.", "https://zenodo.org/record/3384092"),
+    ],
+)
+def test_sources_in_a_docstring_are_links(text, address):
+    """Where a formula or a dataset comes from can be followed; the full stop is not part of it."""
+    assert f'<a href="{address}"' in linked(text)
+    assert Links(linked(text)).addresses == [address]
+
+
+def test_markup_around_a_link_stays_text():
+    """A docstring is text: nothing in it but sources becomes markup."""
+    assert "<script>" not in linked(f"{EVIL} https://a.org/{EVIL}")
+    assert "<i>" not in soft("unet:<i>=1,2")

@@ -24,55 +24,101 @@ function addCopyButtons() {
   }
 }
 
-/* Two methods: the pair's verdict, and their images one over the other. */
+/* The images of a gallery grow, inside of what scrolls. */
+function addZoom() {
+  for (const line of document.querySelectorAll(".zoom")) {
+    const input = line.querySelector("input");
+    input.addEventListener("input", () => {
+      line.parentElement.style.setProperty("--zoom", input.value);
+      hint();
+    });
+    line.hidden = false;
+  }
+}
+
+/* Two methods: the pair's verdict, the scores of two of their trainings, and the images of these. */
 class Pair {
   constructor(box, data) {
     this.box = box;
     this.data = data;
-    this.picks = ["first", "second"].map((name) => box.querySelector(`[name=${name}]`));
+    this.picks = this.selects("first", "second");
+    this.runs = this.selects("first_run", "second_run");
+    this.image = box.querySelector("[name=image]");
+    this.cut = box.querySelector("[name=cut]");
     for (const [place, pick] of this.picks.entries()) {
       pick.append(...data.methods.map((label, index) => new Option(label, index)));
       pick.value = String(Math.min(place, data.methods.length - 1));
-      pick.addEventListener("change", () => this.show(true));
+      pick.addEventListener("change", () => { this.offer(place); this.show(true); });
     }
-    this.image = box.querySelector("[name=image]");
-    for (let i = 0; i < data.images; i++) this.image.append(new Option(`image ${i + 1}`, i));
-    this.image.addEventListener("change", () => this.show(true));
-    this.cut = box.querySelector("[name=cut]");
+    for (let i = 0; i < data.images; i++) this.image.append(new Option(data.numbers[i] ?? i, i));
+    for (const select of [...this.runs, this.image]) select.addEventListener("change", () => this.show(true));
     this.cut.addEventListener("input", () => this.slide());
     this.read();
     box.hidden = false;
     this.show(false);
   }
 
+  selects(...names) {
+    return names.map((name) => this.box.querySelector(`[name=${name}]`));
+  }
+
+  /* The trainings of a chosen method; nothing to choose where there is one. */
+  offer(place) {
+    const runs = this.data.runs[Number(this.picks[place].value)];
+    this.runs[place].replaceChildren(...runs.map((run, index) => new Option(`seed ${run.seed}`, index)));
+    this.runs[place].parentElement.hidden = runs.length < 2;
+  }
+
   /* #first=unet&second=tv stands in the address, so that a comparison can be shared. */
   read() {
     const given = new URLSearchParams(location.hash.slice(1));
-    for (const pick of this.picks) {
+    for (const [place, pick] of this.picks.entries()) {
       const index = this.data.methods.indexOf(given.get(pick.name));
       if (index >= 0) pick.value = String(index);
+      else if (place && pick.value === this.picks[0].value) pick.value = pick.value === "0" ? "1" : "0";
+      this.offer(place);
+      const seed = given.get(`${pick.name}_seed`), runs = this.data.runs[Number(pick.value)];
+      const run = runs.findIndex((each) => String(each.seed) === seed);
+      if (run >= 0) this.runs[place].value = String(run);
     }
-    const image = Number(given.get("image")) - 1;
-    if (image >= 0 && image < this.data.images) this.image.value = String(image);
+    const image = [...this.image.options].findIndex((option) => option.text === given.get("image"));
+    if (image >= 0) this.image.value = String(image);
+    if (given.get("first")) document.getElementById("pairs").scrollIntoView();
+  }
+
+  write(chosen) {
+    const [first, second] = this.picks.map((pick) => pick.selectedOptions[0].text);
+    const kept = new URLSearchParams({ first, second });
+    for (const [place, run] of chosen.entries())
+      if (this.runs[place].value > 0) kept.set(`${this.picks[place].name}_seed`, run.seed);
+    if (this.image.value > 0) kept.set("image", this.image.selectedOptions[0].text);
+    history.replaceState(null, "", "#" + kept);
   }
 
   show(changed) {
-    const [a, b] = this.picks.map((pick) => Number(pick.value));
-    if (changed) {
-      const kept = new URLSearchParams({ first: this.data.methods[a], second: this.data.methods[b] });
-      if (this.image.value > 0) kept.set("image", Number(this.image.value) + 1);
-      history.replaceState(null, "", "#" + kept);
-    }
-    const sentence = a === b ? "Choose two methods." : this.data.sentences[a][b];
-    this.box.querySelector("output").textContent = sentence;
+    const places = this.picks.map((pick) => Number(pick.value)), [a, b] = places;
+    const chosen = places.map((method, place) => this.data.runs[method][Number(this.runs[place].value)]);
+    if (changed) this.write(chosen);
+    const names = places.map((method) => this.data.methods[method]);
+    this.box.querySelector("output").textContent = a === b ? this.ofOne(chosen, names[0]) : this.data.sentences[a][b];
+    const told = chosen.map((run, place) => `${names[place]}, seed ${run.seed}: ${run.mean}`);
+    document.getElementById("trainings").textContent = `What is shown: ${told.join("; ")}.`;
+    this.draw(chosen.map((run) => run.strip), names);
+  }
+
+  ofOne(chosen, name) {
+    if (chosen[0] === chosen[1]) return "Choose two methods, or two trainings of one.";
+    return `Two trainings of ${name}: chance of initialisation and order, no verdict.`;
+  }
+
+  draw(strips, names) {
     const stage = this.box.querySelector(".stage");
-    const strips = [this.data.strips[a], this.data.strips[b]];
     stage.hidden = strips.some((strip) => !strip);
     if (stage.hidden) return;
     for (const [place, picture] of stage.querySelectorAll("img").entries()) {
       const strip = strips[place], index = Number(this.image.value);
       picture.src = strip.path;
-      picture.alt = `${this.data.methods[place ? b : a]}, test image ${index + 1}`;
+      picture.alt = `${names[place]}, test image ${this.image.selectedOptions[0].text}`;
       picture.style.aspectRatio = `${strip.width} / ${strip.height}`;
       picture.style.objectPosition = `0 ${(100 * index) / Math.max(strip.count - 1, 1)}%`;
     }
@@ -84,6 +130,7 @@ class Pair {
   }
 }
 
+addZoom();
 addCopyButtons();
 const pair = document.getElementById("pair-data");
 if (pair) new Pair(document.getElementById("compare"), JSON.parse(pair.textContent));

@@ -2,7 +2,8 @@
 
 /* The table of all runs. Texts of records become text nodes: nothing here parses markup. */
 
-const FIRST = 50;
+/* Rows that are shown at first: what a phone or a desk takes in. */
+const FIRST = matchMedia("(max-width: 40rem)").matches ? 8 : 20;
 
 /* Columns come as numbers, or as codes into a list of distinct texts; -1 is a missing one. */
 function decoded(column) {
@@ -28,6 +29,11 @@ function element(name, attributes, ...children) {
   for (const [key, value] of Object.entries(attributes)) if (value !== null) made.setAttribute(key, value);
   made.append(...children);
   return made;
+}
+
+/* A name breaks between its parts, not inside a word. */
+function soft(text) {
+  return text.split(/(?<=[:,+/])(?=\S)/).flatMap((part, index) => (index ? [element("wbr", {}), part] : [part]));
 }
 
 class Runs {
@@ -136,8 +142,8 @@ class Runs {
   drawCell(name, row) {
     const column = this.columns.get(name), text = shown(column, column.cells[row]);
     if (name === "method") {
-      const problem = element("a", { href: this.data.problems[this.data.problem[row]] }, `${this.cell("operator", row)} on ${this.cell("dataset", row)}`);
-      return element("th", { scope: "row" }, element("a", { href: this.data.links[row] }, text), element("small", {}, problem));
+      const problem = element("a", { href: this.data.problems[this.data.problem[row]] }, ...soft(`${this.cell("operator", row)} on ${this.cell("dataset", row)}`));
+      return element("th", { scope: "row" }, element("a", { href: this.data.links[row] }, ...soft(text)), element("small", {}, problem));
     }
     const best = name === this.data.score && this.data.best[row];
     return element("td", { class: column.texts ? "text" : "num" }, best ? "★ " + text : text);
