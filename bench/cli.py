@@ -89,7 +89,16 @@ def run(
     ] = None,
     suite: Annotated[str | None, typer.Option(help="paper, contrast, controls, or a .toml file.")] = None,
     dataset: Annotated[
-        str | None, typer.Option("--dataset", "-d", help="name:key=value, or a .py file (photos).")
+        list[str] | None,
+        typer.Option("--dataset", "-d", help="name:key=value, or a .py file; repeatable (photos)."),
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(help="Values of a parameter, a problem or method each: ct.angles=15,30; repeatable."),
+    ] = None,
+    train_size: Annotated[
+        list[str] | None,
+        typer.Option(help="So many of the training images, or all; smaller sets lie in larger; repeatable."),
     ] = None,
     preset: Annotated[
         str | None, typer.Option(help="quick, or paper: 96x96, width 64, 35 epochs (quick).")
@@ -150,26 +159,35 @@ def run(
 
       bench run my_suite.toml --dataset stl10 --preset paper
 
+      bench run -o ct -m unet -m tv --grid ct.angles=15,30,60 --grid ct.sigma=0.005,0.02
+
+      bench run -o denoising -m unet -d leaves --train-size 100 --train-size 1000 --train-size all
+
       bench run --suite contrast --seeds 5 --jobs 4 --threads 2 --dry-run
     """
     if seed and seeds:
         raise UsageError("give --seed (each by its number) or --seeds (how many), not both")
     from bench import found
+    from bench.sweeps.grid import Asked, crossed, grids
     from bench.sweeps.means import Means
 
     means = Means(jobs, threads, timeout, scheduler, cluster)
     trainings = list(range(seeds)) if seeds else seed
-    asked = {
+    asked: dict[str, Any] = {
         "preset": preset, "device": device, "changes": recipe, "baselines": baselines,
         "problem_seed": problem_seed, "protocol": protocol, "metrics": metric or [],
         "trials": trials, "tuned": [found.read(path) for path in recipe_file or []],
     }  # fmt: skip
+    sizes, wanted = (list(map(_train_size, train_size)) if train_size else None), grids(grid or ())
     if file or suite:
         if operator or model or (file and suite):
             raise UsageError("give a suite, or --operator and --model, not both")
         from bench.console.runs import run_suite
 
-        chosen = {"dataset": dataset, "seeds": trainings, **asked}
+        if len(dataset or ()) > 1:
+            raise UsageError("a suite runs on one dataset beside those of its blocks; give one --dataset")
+        chosen = {"dataset": next(iter(dataset or ()), None), "seeds": trainings, **asked}
+        chosen |= {"train_sizes": sizes, "wanted": wanted}
         run_suite(file or suite or "", chosen, results, force, means, dry_run, tune)
         return
     if not model or not (operator or dataset):
@@ -179,17 +197,23 @@ def run(
         )
     from bench.runs.request import check_names
 
-    check_names(operator or [], model, dataset or "photos", metric or [], preset or "quick", protocol)
+    # Without an operator, the dataset's own.
+    pairs = crossed(Asked(operator or [""], model, dataset or ["photos"]), wanted)
+    check_names(*pairs, metric or [], preset or "quick", protocol)
     from bench.console.runs import run_pairs
 
     given = {k: v for k, v in asked.items() if v is not None} | {"seeds": trainings or [0]}
-    pairs = {
-        "operators": operator or [""],  # the dataset's own
-        "models": model,
-        "dataset": dataset or "photos",
-        "seeds": trainings or [0],
-    }
-    run_pairs({**pairs, **given}, results, force, means, dry_run, tune)
+    given |= {"train_sizes": sizes or [None]}
+    run_pairs(pairs, given, results, force, means, dry_run, tune)
+
+
+def _train_size(text: str) -> int | None:
+    """How many training images ``--train-size`` asks for; None for all."""
+    if text == "all":
+        return None
+    if not text.isdecimal():
+        raise UsageError(f"--train-size is a number of images, or all, not {text!r}")
+    return int(text)
 
 
 @app.command("list")
@@ -411,7 +435,7 @@ def tune_model(
     """
     from bench.runs.request import check_names
 
-    check_names([operator], [model], dataset, preset=preset)
+    check_names([operator], [model], [dataset], preset=preset)
     from bench.console.tuning import tune_one
     from bench.runs.request import specify
     from bench.sweeps.means import Means

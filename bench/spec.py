@@ -72,10 +72,11 @@ class Component:
     @property
     def label(self) -> str:
         """The text form with a path shortened to its file's stem: what tables show."""
-        return self._short_name + self._parameter_text()
+        return self.short_name + self._parameter_text()
 
     @property
-    def _short_name(self) -> str:
+    def short_name(self) -> str:
+        """Its name; of a path the stem of the file."""
         return Path(self.name).stem if is_path(self.name) else self.name
 
     def _parameter_text(self) -> str:
@@ -93,7 +94,7 @@ class Component:
         for key, value in (defaults or {}).items():
             if key in parameter_names(thing):
                 params.setdefault(key, value)
-        params = check_parameters(thing, self._short_name, params)
+        params = check_parameters(thing, self.short_name, params)
         return Component(self.name, without_defaults(thing, params))
 
     def build(self, registry: Registry, **context: Any) -> Any:
@@ -124,7 +125,7 @@ class Component:
         """
         outline = registry.find(self.name).outline
         if outline.parameters is not None and "." not in self.name:
-            check_names(outline.parameters, self._short_name, self.params)
+            check_names(outline.parameters, self.short_name, self.params)
 
     def source(self, registry: Registry) -> str:
         """SHA-256 of the code behind it: its file and the files of its own package that it imports.
@@ -138,7 +139,7 @@ class Component:
 
     def identity(self) -> list[Any]:
         """What of it a fingerprint covers: name and parameters, a file's content in place of its path."""
-        return [self._short_name, {k: file_digest(v) or v for k, v in self.params.items()}]
+        return [self.short_name, {k: file_digest(v) or v for k, v in self.params.items()}]
 
 
 def parse_chain(text: str) -> tuple[Component, ...]:
@@ -177,9 +178,10 @@ class RunSpec:
         protocol: name of the way of scoring, or the path of its ``.toml`` file.
         metrics: metrics besides those of the protocol.
         trials: settings tried before on the validation split, by which this one was chosen; 0 if it was not.
+        train_size: how many of the training images there are to learn from; None: all.
 
     Raises:
-        UsageError: a seed below 0 or above 2^63 - 1.
+        UsageError: a seed below 0 or above 2^63 - 1, or a number that makes no sense.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = UNKNOWN_REFUSED
@@ -194,17 +196,25 @@ class RunSpec:
     protocol: str = "unit"
     metrics: tuple[Component, ...] = ()
     trials: int = 0
+    train_size: int | None = None
 
     def __post_init__(self) -> None:
         check_seed("seed", self.seed)
         check_seed("problem seed", self.problem_seed)
         if not 0 <= self.trials <= LARGEST:
             raise UsageError(f"trials are from 0 to {LARGEST}, not {self.trials}")
+        if self.train_size is not None and not 1 <= self.train_size <= LARGEST:
+            raise UsageError(f"a train size is from 1 to {LARGEST} images, not {self.train_size}")
 
     @property
     def operator_label(self) -> str:
         """The chain as tables show it."""
         return chain_label(self.operator)
+
+    @property
+    def size_label(self) -> str:
+        """How many training images were asked for; empty where it is all of them."""
+        return f"{self.train_size:,} training images" if self.train_size else ""
 
     def command(self) -> str:
         """The command line that makes this run again."""
@@ -213,6 +223,7 @@ class RunSpec:
         words = ["bench run", *(f"--{name} {shlex.quote(text)}" for name, text in texts.items() if text)]
         words += [f"--metric {shlex.quote(str(metric))}" for metric in self.metrics]
         words += [f"--trials {self.trials}"] if self.trials else []
+        words += [f"--train-size {self.train_size}"] if self.train_size else []
         words += [f"--seed {self.seed}", f"--problem-seed {self.problem_seed}", f"--device {self.device}"]
         if self.recipe:
             for f in fields(self.recipe):
@@ -256,6 +267,7 @@ class RunSpec:
             "sources": list(sources),
             # A row that has cost a search is another row, though the scores are the same.
             **({"trials": self.trials} if self.trials else {}),
+            **({"train_size": self.train_size} if self.train_size else {}),
         }
         text = json.dumps(content, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -214,15 +214,15 @@ def _problem(record: Record) -> Hashable:
         record.data.digest,
         record.data.test_digest,
         record.spec.protocol,
+        record.spec.train_size,
         record.numbers,
         hash(tuple(loading.groups(record))),
     )
 
 
 def _notes(firsts: Sequence[Record]) -> list[str]:
-    """What differs between groups of one operator and dataset, in words; empty for a single one."""
-    if len(firsts) < 2:
-        return [""] * len(firsts)
+    """What differs between groups of one operator and dataset, in words; of a single one its train size."""
+    sizes = [r.spec.size_label for r in firsts]
     facts = [
         {
             "problem seed": r.spec.problem_seed,
@@ -234,7 +234,8 @@ def _notes(firsts: Sequence[Record]) -> list[str]:
         for r in firsts
     ]
     differing = [name for name in facts[0] if len({f[name] for f in facts}) > 1]
-    notes = [", ".join(f"{name} {f[name]}" for name in differing) for f in facts]
+    told = [[f"{name} {f[name]}" for name in differing] for f in facts]
+    notes = [", ".join(filter(None, [size, *own])) for size, own in zip(sizes, told, strict=True)]
     alike = len(set(notes)) < len(notes)
     return [f"{n}, {r.fingerprint[:6]}" if alike else n for n, r in zip(notes, firsts, strict=True)]
 

@@ -113,8 +113,10 @@ class Bar:
 
 
 def _label(run: "Run") -> str:
-    seed = f" (seed {run.spec.seed})" if run.spec.seed else ""
-    return f"{run.spec.operator_label} {run.spec.model.label}{seed}"
+    spec = run.spec
+    more = [spec.size_label, f"seed {spec.seed}" if spec.seed else ""]
+    told = ", ".join(filter(None, more))
+    return f"{spec.operator_label} {spec.model.label}" + (f" ({told})" if told else "")
 
 
 def _epoch_text(step: "Step") -> str:

@@ -14,13 +14,20 @@ from bench.runs.record import Record
 
 if TYPE_CHECKING:
     from bench.runs.runner import Run
+    from bench.sweeps.grid import Asked
     from bench.sweeps.means import Means
 
 
 def run_pairs(
-    settings: dict[str, Any], results: Path, force: bool, means: "Means", dry: bool, trials: int
+    asked: "Asked",
+    settings: dict[str, Any],
+    results: Path,
+    force: bool,
+    means: "Means",
+    dry: bool,
+    trials: int,
 ) -> None:
-    """Carry out what :func:`bench.sweeps.plan.plan` makes of ``settings``; ``dry``: only say what that is.
+    """Carry out what :func:`bench.sweeps.plan.plan` makes of what was asked for; ``dry``: only say what.
 
     Raises:
         BenchError: a run failed; all the others are recorded.
@@ -29,7 +36,7 @@ def run_pairs(
     with console.status("loading"):
         from bench.sweeps.plan import plan
 
-        runs = plan(**settings)
+        runs = plan(*asked, **settings)
     if dry:
         _foretell(runs, results, force, means)
     else:
@@ -139,7 +146,7 @@ def _show(records: list[Record]) -> None:
     """A table for each operator and dataset, then where the records lie."""
     groups: dict[str, list[Record]] = {}
     for record in records:
-        groups.setdefault(f"{record.operator} on {record.spec.dataset.label}", []).append(record)
+        groups.setdefault(record.problem, []).append(record)
     for title, group in groups.items():
         console.print()
         console.print(results_table(title, group))

@@ -52,14 +52,19 @@ def _table(title: str) -> Table:
 def forecast_table(forecasts: Iterable["Forecast"]) -> Table:
     """One row per run that is planned: what is recorded, and about how long the others would take."""
     table = _table("planned")
+    forecasts = list(forecasts)
+    sizes = any(each.run.spec.train_size for each in forecasts)
     for name in ("operator", "model", "dataset"):
         table.add_column(name, overflow="fold")
+    for name in ["images"] * sizes:
+        table.add_column(name, justify="right")
     table.add_column("seed", justify="right")
     table.add_column("state", no_wrap=True)
     table.add_column("about", justify="right", no_wrap=True)
     for each in forecasts:
         spec = each.run.spec
-        names = (spec.operator_label, spec.model.label, spec.dataset.label, str(spec.seed))
+        images = [f"{spec.train_size:,}" if spec.train_size else "all"] * sizes
+        names = (spec.operator_label, spec.model.label, spec.dataset.label, *images, str(spec.seed))
         time = "" if each.state == "recorded" else seconds(each.seconds) or "?"
         table.add_row(*map(escape, names), each.state, time, style="dim" if each.state == "recorded" else "")
     return table

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
-from bench.datasets.shared.split import InMemory, Split, cut, one_size, size_of_each
+from bench.datasets.shared.split import InMemory, Split, cut, nested, one_size, size_of_each
 from bench.datasets.shared.values import Values
 from bench.errors import UsageError
 
@@ -138,7 +138,26 @@ class Splits:
                 f"{len(self.train)} training image is too few: at least 2 are needed, one to choose by"
             )
         count = min(max(round(share * len(self.train)), 1), 1000)
-        train, validation = cut(self.train, count, "validation")
+        return self._holding(*cut(self.train, count, "validation"), self.crop)
+
+    def of_size(self, count: int, seed: int = 0) -> "Splits":
+        """The same with ``count`` training images, those of a smaller count among them.
+
+        Which ones, hangs on the seed (:func:`bench.datasets.shared.split.nested`). Test and validation
+        images stay as they are: what is chosen by them is the same for every count.
+
+        Raises:
+            UsageError: there are fewer.
+        """
+        if count > len(self.train):
+            beside = f" beside the {len(self.validation):,} for validation" if self.validation else ""
+            raise UsageError(f"there are {len(self.train):,} training images{beside}, fewer than {count:,}")
+        train = nested(self.train, count, seed, "train size")
+        # Where sizes differ, the window that fits in all of them is not to depend on the count.
+        return self._holding(train, self.validation, self.image_shape[1:])
+
+    def _holding(self, train: Split, validation: Split | None, crop: tuple[int, int] | None) -> "Splits":
+        """The same test images and declarations with other images to learn from."""
         return Splits(
             train,
             self.test,
@@ -146,7 +165,7 @@ class Splits:
             value_range=self.value_range,
             levels=self.values.levels,
             unit=self.unit,
-            crop=self.crop,
+            crop=crop,
             group_kind=self.group_kind,
             reconstructions=self.reconstructions,
         )

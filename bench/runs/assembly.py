@@ -1,6 +1,7 @@
 """Images, problems and models from checked components, kept for the runs that share them."""
 
 import time
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -57,21 +58,53 @@ def load_images(dataset: Component) -> tuple[Splits, str]:
 
 
 @lru_cache(maxsize=1)
-def duplicates_in(dataset: Component) -> Duplicates:
-    """Test images of a dataset that have a copy among its training images."""
+def sized(dataset: Component, train_size: int | None, problem_seed: int) -> Splits:
+    """The splits of a dataset with so many training images.
+
+    Raises:
+        UsageError: there are fewer.
+    """
     images, _ = load_images(dataset)
+    try:
+        return images.of_size(train_size, problem_seed) if train_size else images
+    except UsageError as error:
+        raise UsageError(f"{dataset.label}: {error}") from error
+
+
+def settled(spec: RunSpec) -> RunSpec:
+    """The same run; a train size that is the whole training set is none: there is one name for it."""
+    whole = spec.train_size and spec.train_size == len(load_images(spec.dataset)[0].train)
+    return replace(spec, train_size=None) if whole else spec
+
+
+@lru_cache(maxsize=1)
+def duplicates_in(dataset: Component, train_size: int | None, problem_seed: int) -> Duplicates:
+    """Test images of a dataset that have a copy among the training images."""
+    images = sized(dataset, train_size, problem_seed)
     return duplicates(images.train, images.test, images.values)
 
 
 @lru_cache(maxsize=2)
+def _operator(
+    parts: tuple[Component, ...], image_shape: tuple[int, ...], seed: int, dtype: torch.dtype
+) -> Operator:
+    """Kept, because problems differ in what is learned from more often than in what is costly to make."""
+    return build_operator(parts, image_shape, seed, dtype)
+
+
+@lru_cache(maxsize=2)
 def load_problem(
-    operator: tuple[Component, ...], dataset: Component, problem_seed: int, device: str
+    operator: tuple[Component, ...],
+    dataset: Component,
+    problem_seed: int,
+    device: str,
+    train_size: int | None = None,
 ) -> Problem:
     """The problem of checked components; the last two are kept, so that models share one operator."""
-    images, _ = load_images(dataset)
+    images = sized(dataset, train_size, problem_seed)
 
     def build(image_shape: tuple[int, ...]) -> Operator:
-        return build_operator(operator, image_shape, problem_seed, images.dtype)
+        return _operator(operator, image_shape, problem_seed, images.dtype)
 
     built = build(images.image_shape) if operator else None
     return Problem(built, images, problem_seed, torch.device(device), build)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.runs.assembly import settled
 from bench.runs.record import Record
 from bench.runs.request import specify
 from bench.runs.runner import Run
@@ -18,6 +19,7 @@ def run(
     preset: str = "quick",
     seed: int = 0,
     problem_seed: int = 0,
+    train_size: int | None = None,
     protocol: str | None = None,
     metrics: Sequence[str] = (),
     device: str = "auto",
@@ -35,6 +37,7 @@ def run(
         preset: ``quick`` or ``paper``.
         seed: the training seed: initialisation, batch order, training noise.
         problem_seed: the problem's seed: key, masks, test noise.
+        train_size: how many of the training images there are to learn from; None: all.
         protocol: a way of scoring, or the path of a ``.toml`` file; default: the dataset's.
         metrics: metrics besides the protocol's: ``name:key=value`` or the path of a ``.py`` file.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
@@ -59,9 +62,10 @@ def run(
         preset=preset,
         seed=seed,
         problem_seed=problem_seed,
+        train_size=train_size,
         protocol=protocol,
         metrics=metrics,
         device=device,
         changes=recipe,
     )
-    return Run(spec).execute(Path(results), force=force, report=report or (lambda progress: None))
+    return Run(settled(spec)).execute(Path(results), force=force, report=report or (lambda progress: None))

@@ -65,7 +65,7 @@ def draft(run: "Run", origin: Provenance, **content: Any) -> Record:
         origin: where its numbers come from.
         **content: other fields of the record.
     """
-    images, digest = load_images(run.spec.dataset)
+    (_, digest), images = load_images(run.spec.dataset), run.images
     failed = content.get("status") == "failed"
     # What failed may be the very code that would say more.
     operator = None if failed else run.problem.operator
@@ -85,7 +85,7 @@ def draft(run: "Run", origin: Provenance, **content: Any) -> Record:
             picture_axes=operator.picture_axes if operator else (),
             note=SIMULATED if run.spec.operator and images.reconstructions else "",
             implied=operator.implied() if operator else (),
-            duplicates=duplicates_in(run.spec.dataset),
+            duplicates=duplicates_in(run.spec.dataset, run.spec.train_size, run.spec.problem_seed),
         ),
         sources=run.sources,
         provenance=origin,

@@ -118,6 +118,12 @@ class Record:
         told = ", ".join(self.data.implied)
         return f"{self.spec.operator_label} ({told})" if told else self.spec.operator_label
 
+    @property
+    def problem(self) -> str:
+        """What methods are compared on, for people: operator, dataset, and a train size, if any."""
+        size = f" ({self.spec.size_label})" if self.spec.size_label else ""
+        return f"{self.operator} on {self.spec.dataset.label}{size}"
+
     @cached_property
     def per_unit(self) -> pd.DataFrame:
         """Scores of each scoring unit: one column per metric, and ``group``, the text that independent

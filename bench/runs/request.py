@@ -14,7 +14,7 @@ from bench.spec import Component, RunSpec, check_seed, parse_chain
 def check_names(
     operators: Sequence[str],
     models: Sequence[str],
-    dataset: str,
+    datasets: Sequence[str],
     metrics: Sequence[str] = (),
     preset: str = "quick",
     protocol: str | None = None,
@@ -27,9 +27,10 @@ def check_names(
     find_preset(preset)
     if protocol:
         protocols.find(protocol)
-    parts = [(part, registry.operators) for operator in operators for part in parse_chain(operator)]
+    chains = [parse_chain(operator) for operator in operators if operator]
+    parts = [(part, registry.operators) for chain in chains for part in chain]
     parts += [(Component.parse(model), registry.models) for model in models]
-    parts += [(Component.parse(dataset), registry.datasets)]
+    parts += [(Component.parse(dataset), registry.datasets) for dataset in datasets]
     parts += [(Component.parse(metric), registry.metrics) for metric in metrics]
     for part, room in parts:
         part.named(room)
@@ -48,6 +49,7 @@ def specify(
     device: str = "auto",
     changes: Mapping[str, Any] | None = None,
     trials: int = 0,
+    train_size: int | None = None,
     tuned: Sequence[Found] = (),
 ) -> RunSpec:
     """The spec of a run from its text forms, checked against signatures before anything is loaded.
@@ -86,6 +88,7 @@ def specify(
         device=find_device(device),
         recipe=_recipe(component, given, changes or {}),
         trials=trials,
+        train_size=train_size,
     )
 
 

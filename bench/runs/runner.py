@@ -14,7 +14,14 @@ from bench.metrics import Metric
 from bench.models import Model
 from bench.problem import Problem
 from bench.runs import lease, provenance
-from bench.runs.assembly import build_model, components, fitting_operators, load_images, load_problem
+from bench.runs.assembly import (
+    build_model,
+    components,
+    fitting_operators,
+    load_images,
+    load_problem,
+    sized,
+)
 from bench.runs.determinism import deterministic
 from bench.runs.evaluation import score
 from bench.runs.failure import failure
@@ -43,7 +50,7 @@ class Run:
     @property
     def images(self) -> Splits:
         """The dataset's splits."""
-        return load_images(self.spec.dataset)[0]
+        return sized(self.spec.dataset, self.spec.train_size, self.spec.problem_seed)
 
     @property
     def device(self) -> torch.device:
@@ -59,7 +66,7 @@ class Run:
             BenchError: the operator's own code fails.
         """
         spec = self.spec
-        return load_problem(spec.operator, spec.dataset, spec.problem_seed, spec.device)
+        return load_problem(spec.operator, spec.dataset, spec.problem_seed, spec.device, spec.train_size)
 
     @cached_property
     def model(self) -> Model:

@@ -59,8 +59,8 @@ def _usable(record: Record) -> bool:
 
 def _likenesses(spec: RunSpec) -> Iterator[Hashable]:
     """What runs that take about as long have in common, the closest likeness first."""
-    yield spec.operator, spec.model, spec.dataset, spec.recipe, spec.device
-    yield spec.model, spec.dataset, spec.recipe, spec.device
+    yield spec.operator, spec.model, spec.dataset, spec.train_size, spec.recipe, spec.device
+    yield spec.model, spec.dataset, spec.train_size, spec.recipe, spec.device
     yield spec.model.name, spec.dataset, spec.recipe, spec.device
 
 

@@ -5,12 +5,14 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from bench.errors import MismatchError
+from bench.runs.assembly import settled
 from bench.runs.lease import LOOK, BusyError
 from bench.runs.record import Record
 from bench.runs.request import specify
@@ -27,42 +29,52 @@ BASELINES = ("mean", "inverse", "posterior_mean")
 def plan(
     operators: Sequence[str],
     models: Sequence[str],
-    dataset: str,
+    dataset: str | Sequence[str],
     *,
     seeds: Sequence[int] = (0,),
+    train_sizes: Sequence[int | None] = (None,),
     baselines: bool = True,
     **settings: Any,
 ) -> list[Run]:
-    """Every operator with every model and seed, and with each operator's floor and known ceilings.
+    """Every operator with every model, train size and seed, and with its floor and known ceilings.
 
     Args:
         operators: text forms of operators, chains included.
         models: text forms of models.
-        dataset: text form of the dataset.
-        seeds: seeds of everything random.
+        dataset: text form of the dataset, or several.
+        seeds: training seeds.
+        train_sizes: numbers of training images; None: all.
         baselines: whether floor and ceilings are added.
         **settings: ``preset``, ``device`` and ``changes`` of :func:`bench.runs.request.specify`.
 
     Raises:
         UsageError: something that was asked for cannot work; found before anything is trained.
     """
+    datasets = [dataset] if isinstance(dataset, str) else dataset
+    problems = list(product(datasets, operators, train_sizes, seeds))
     # Everything asked for is checked first: a mistyped model must not cost loading the data.
     asked = {
-        (operator, seed, model): specify(operator, model, dataset, seed=seed, **settings)
-        for operator in operators
-        for seed in seeds
-        for model in models
+        problem: [_specify(*problem, model, settings) for model in models]
+        for problem in dict.fromkeys(problems)
     }
     # What no training seed changes is one run, however many were asked for.
-    checked = {spec: _checked(spec) for spec in dict.fromkeys(asked.values())}
+    checked: dict[RunSpec, Run] = {}
     runs = []
-    for operator in operators:
-        for seed in seeds:
-            runs += [checked[asked[operator, seed, model]] for model in models]
-            added = [name for name in BASELINES if baselines and name not in models]
-            runs += list(_known(operator, added, dataset, seed, settings))
+    for problem, specs in asked.items():
+        for spec in map(settled, specs):
+            if spec not in checked:
+                checked[spec] = _checked(spec)
+            runs.append(checked[spec])
+        added = [name for name in BASELINES if baselines and name not in models]
+        runs += _known([_specify(*problem, name, settings) for name in added])
     # Two spellings of one run are run once.
     return list({run.fingerprint: run for run in runs}.values())
+
+
+def _specify(
+    dataset: str, operator: str, train_size: int | None, seed: int, model: str, settings: dict[str, Any]
+) -> RunSpec:
+    return specify(operator, model, dataset, seed=seed, train_size=train_size, **settings)
 
 
 def sweep(
@@ -132,18 +144,15 @@ def _checked(spec: RunSpec) -> Run:
     return run
 
 
-def _known(
-    operator: str, names: Sequence[str], dataset: str, seed: int, settings: dict[str, Any]
-) -> Iterator[Run]:
+def _known(specs: Sequence[RunSpec]) -> Iterator[Run]:
     """The baselines that exist for an operator: none if its own code fails."""
-    for name in names:
-        # What was changed for the models that train does not concern the baselines.
-        run = Run(specify(operator, name, dataset, seed=seed, **settings))
+    for spec in map(settled, specs):
+        run = Run(spec)
         try:
             if not run.buildable():
                 continue
         except MismatchError:
             continue
         # Where the inverse is exact, the posterior mean is the same image again.
-        if name != "posterior_mean" or not run.problem.operator.exact_inverse:
+        if spec.model.name != "posterior_mean" or not run.problem.operator.exact_inverse:
             yield run

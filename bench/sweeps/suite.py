@@ -1,13 +1,14 @@
 """Suites: many runs that belong together, as a small TOML file.
 
 Those that ship lie in ``bench/suites``; copy one and edit it. Keys: ``title``, ``description``,
-``dataset``, ``preset``, ``seeds``, and blocks ``[[runs]]`` with ``operators``, ``models`` and, where
-they differ from the suite's, ``dataset``, ``seeds``, ``recipe``, ``baselines``, ``optional``. A
-``[table]`` and ``[[figures]]`` say what is written when the runs are done.
+``dataset``, ``preset``, ``seeds``, ``train_sizes``, and blocks ``[[runs]]`` with ``operators``,
+``models`` and, where they differ from the suite's, ``dataset``, ``seeds``, ``train_sizes``, ``grid``,
+``recipe``, ``baselines``, ``optional``. A ``[table]`` and ``[[figures]]`` say what is written when the
+runs are done.
 """
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from bench import registry
 from bench.errors import UsageError
 from bench.runs.runner import Run
 from bench.spec import Component, parse_chain
+from bench.sweeps.grid import Asked, Grid, crossed, grids, meant
 from bench.sweeps.plan import BASELINES, plan
 
 SUITES = files("bench") / "suites"
@@ -35,6 +37,8 @@ class Block(_Strict):
         models: text forms.
         dataset: in place of the suite's; stays when the whole suite is given another.
         seeds: in place of the suite's.
+        train_sizes: in place of the suite's.
+        grid: values of a parameter, one problem or method each: ``{"ct.angles" = [15, 30, 60]}``.
         recipe: values of :class:`bench.recipe.Recipe`.
         baselines: whether floor and ceilings run along.
         optional: whether the block is left out, with a message, where its data is not there.
@@ -44,6 +48,8 @@ class Block(_Strict):
     models: list[str] = Field(min_length=1)
     dataset: str | None = None
     seeds: list[int] | None = Field(None, min_length=1)
+    train_sizes: list[int] | None = Field(None, min_length=1)
+    grid: dict[str, list[bool | int | float | str]] = {}
     recipe: dict[str, Any] = {}
     baselines: bool = True
     optional: bool = False
@@ -89,6 +95,7 @@ class Suite(_Strict):
     dataset: str = "photos"
     preset: str = "quick"
     seeds: list[int] = Field([0], min_length=1)
+    train_sizes: list[int] | None = Field(None, min_length=1)
     runs: list[Block] = Field(min_length=1)
     table: TableLayout | None = None
     figures: list[FigureLayout] = []
@@ -134,6 +141,8 @@ def expand(
     dataset: str | None = None,
     preset: str | None = None,
     seeds: Sequence[int] | None = None,
+    train_sizes: Sequence[int | None] | None = None,
+    wanted: Sequence[Grid] = (),
     changes: Mapping[str, Any] | None = None,
     baselines: bool = True,
     **settings: Any,
@@ -147,6 +156,8 @@ def expand(
         dataset: in place of the suite's.
         preset: in place of the suite's.
         seeds: training seeds, in place of all in the file.
+        train_sizes: numbers of training images, in place of all in the file.
+        wanted: grids beside those of the file, for the blocks that have their components.
         changes: recipe values.
         baselines: whether floor and ceilings run along, where the file does not say that they do not.
         **settings: what else :func:`bench.runs.request.specify` takes: ``device``, ``problem_seed``, ...
@@ -154,17 +165,23 @@ def expand(
     Raises:
         UsageError: something in the suite cannot work; found before anything is trained.
     """
-    _check_layouts(suite)
+    blocks = [_crossed(block, dataset or suite.dataset, wanted) for block in suite.runs]
+    if unknown := set(wanted) - {grid for _, _, used in blocks for grid in used}:
+        # No block has what it names: which the message of any block says.
+        crossed(Asked(*(_flat(asked[i] for _, asked, _ in blocks) for i in range(3))), unknown)
+    _check_layouts(suite, [(block, asked) for block, asked, _ in blocks])
+    sizes = [train_sizes or block.train_sizes or suite.train_sizes or (None,) for block in suite.runs]
+    if suite.table and max(map(len, sizes)) > 1:
+        raise UsageError("the suite's [table] has one row a model: it takes no more than one train size")
     runs: dict[str, Run] = {}
     left_out = []
     given = {k: v for k, v in (changes or {}).items() if v is not None}
-    for block in suite.runs:
+    for (block, asked, _), own_sizes in zip(blocks, sizes, strict=True):
         try:
             planned = plan(
-                block.operators,
-                block.models,
-                block.dataset or dataset or suite.dataset,
+                *asked,
                 seeds=seeds or block.seeds or suite.seeds,
+                train_sizes=own_sizes,
                 baselines=baselines and block.baselines,
                 preset=preset or suite.preset,
                 **settings,
@@ -181,12 +198,23 @@ def expand(
     return list(runs.values()), left_out
 
 
-def _check_layouts(suite: Suite) -> None:
+def _crossed(block: Block, dataset: str, wanted: Sequence[Grid]) -> tuple[Block, Asked, list[Grid]]:
+    """A block, what its own grid and further ones make of it, and those of the further ones it has."""
+    asked = crossed(Asked(block.operators, block.models, [block.dataset or dataset]), grids(block.grid))
+    used = meant(asked, wanted)
+    return block, crossed(asked, used), used
+
+
+def _flat(parts: Iterable[Sequence[str]]) -> list[str]:
+    return [text for part in parts for text in part]
+
+
+def _check_layouts(suite: Suite, blocks: Sequence[tuple[Block, Asked]]) -> None:
     """Refuse a table or a figure of operators and models that no block runs: it would stay empty."""
     run: dict[Any, set[Component | str]] = {}
-    for block in suite.runs:
-        models = [*block.models, *(BASELINES if block.baselines else ())]
-        for operator in block.operators:
+    for block, asked in blocks:
+        models = [*asked.models, *(BASELINES if block.baselines else ())]
+        for operator in asked.operators:
             run.setdefault(_chain(operator), set()).update(
                 key for m in models for key in (_model(m), m.partition(":")[0])
             )

@@ -321,10 +321,10 @@ def test_what_a_person_mistypes_is_found_without_torch():
         import sys
         from bench.errors import UsageError
         from bench.runs.request import check_names
-        check_names(["xor_ctr+noise:sigma=1"], ["unet:width=3"], "photos:size=32")
+        check_names(["xor_ctr+noise:sigma=1"], ["unet:width=3"], ["photos:size=32"])
         for words in (["xor_crt"], ["mean"]), (["ct:angels=3"], ["mean"]), (["ct"], ["unet:widht=3"]):
             try:
-                check_names(*words, "photos")
+                check_names(*words, ["photos"])
             except UsageError:
                 continue
             raise AssertionError(words)

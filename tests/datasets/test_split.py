@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bench.datasets import InMemory, Split, Splits, Values
 from bench.datasets.shared.reading import Reader, Wanted
-from bench.datasets.shared.split import Subset, cut, one_size
+from bench.datasets.shared.split import Subset, cut, nested, one_size
 from bench.errors import UsageError
 from bench.metrics.psnr import psnr
 from bench.operators import Operator
@@ -222,3 +222,50 @@ def test_recorded_measurements_of_several_sizes_are_refused(lengths, said):
     reader = Reader(Sized(lengths), Values(), (16, 16), recorded=True, name="test image")
     with pytest.raises(UsageError, match=rf"test image 0 to 1: .*{said}"):
         reader.read(Wanted([0, 1], torch.zeros(2, 2)))
+
+
+def _taken(split):
+    return [int(split[i][0, 0, 0]) for i in range(len(split))]
+
+
+@given(st.integers(1, 40), st.data(), st.integers(0, 2**63 - 1))
+def test_a_smaller_training_set_lies_in_a_larger_one(count, data, seed):
+    """Exactly so many images, in their own order, and the whole set is the set itself; streamed ones too."""
+    few, more = sorted(data.draw(st.lists(st.integers(1, count), min_size=2, max_size=2)))
+    kinds = [Numbered(count), InMemory(torch.arange(count).view(-1, 1, 1, 1).expand(-1, 1, 12, 14))]
+    found = [[_taken(nested(split, n, seed)) for n in (few, more, count)] for split in kinds]
+    assert found[0] == found[1]
+    small, large, whole = found[0]
+    assert (len(small), len(large)) == (few, more)
+    assert small == sorted(small)
+    assert {*small} <= {*large}
+    assert whole == list(range(count))
+
+
+def test_which_images_hangs_on_the_seed():
+    """Another problem seed, another training set."""
+    splits = Splits(Numbered(200), Numbered(3))
+    chosen = [_taken(splits.of_size(20, seed).train) for seed in (0, 0, 1)]
+    assert chosen[0] == chosen[1] != chosen[2]
+
+
+def test_fewer_images_are_of_fewer_groups():
+    """Groups come whole, the last one cut: 25 slices of patients with 10 each are of three."""
+    split = Numbered(100, groups=[f"patient {i // 10}" for i in range(100)])
+    groups = nested(split, 25, 0).groups
+    assert sorted(groups.count(name) for name in set(groups)) == [5, 10, 10]
+
+
+def test_what_is_chosen_by_stays_the_same():
+    """Validation, test, range and window of a smaller training set are those of the whole one."""
+    sizes = [(40, 44), (60, 64), (50, 30), (80, 80)]
+    images = [torch.zeros(1, *size, dtype=torch.uint8) for size in sizes]
+    whole = Splits(images, images, images[:2], levels=(0, 200), value_range=(-1, 1))
+    for count in (1, 2, 3, 4):
+        small = whole.of_size(count)
+        assert len(small.train) == count
+        assert small.image_shape == whole.image_shape == (1, 40, 30)
+        assert (small.validation, small.test) == (whole.validation, whole.test)
+        assert (small.values, small.unit) == (whole.values, whole.unit)
+    with pytest.raises(UsageError, match="4 training images beside the 2 for validation, fewer than 5"):
+        whole.of_size(5)

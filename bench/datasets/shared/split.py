@@ -219,21 +219,44 @@ def cut(split: Split, count: int, *key: int | str) -> tuple[Split, Split]:
     Raises:
         UsageError: there is but one group, or one image.
     """
-    names = list(split.groups) if split.groups is not None else [str(i) for i in range(len(split))]
-    different = list(dict.fromkeys(names))
-    if len(different) < 2:
-        what = f"group ({different[0]})" if split.groups is not None and different else "image"
-        raise UsageError(f"{len(different)} {what} is too few to be cut in two: at least 2 are needed")
-    order = torch.randperm(len(different), generator=stream("cpu", *key)).tolist()
-    members: dict[str, list[int]] = {different[i]: [] for i in order}
-    for index, name in enumerate(names):
-        members[name].append(index)
+    members = _shuffled(split, *key)
+    if len(members) < 2:
+        what = f"group ({next(iter(members))})" if split.groups is not None and members else "image"
+        raise UsageError(f"{len(members)} {what} is too few to be cut in two: at least 2 are needed")
     away: list[int] = []
     for name in list(members)[:-1]:
         if len(away) >= count:
             break
         away += members.pop(name)
     return split.taken(_flat(members.values())), split.taken(away)
+
+
+def nested(split: Split, count: int, *key: int | str) -> Split:
+    """The first ``count`` images of one random order: those of a smaller count are among them.
+
+    Where images have groups, these come whole, one after another, and the last one is cut, so that fewer
+    images are those of fewer patients, not fewer of each patient.
+
+    Args:
+        split: of at least so many images.
+        count: images to take.
+        *key: of the random stream.
+    """
+    generator = stream("cpu", *key, "within")
+    members = _shuffled(split, *key).values()
+    order = [own[i] for own in members for i in torch.randperm(len(own), generator=generator).tolist()]
+    return split.taken(sorted(order[:count]))
+
+
+def _shuffled(split: Split, *key: int | str) -> dict[str, list[int]]:
+    """The images of each group, groups in random order; where there are none, each image is one."""
+    names = list(split.groups) if split.groups is not None else [str(i) for i in range(len(split))]
+    different = list(dict.fromkeys(names))
+    order = torch.randperm(len(different), generator=stream("cpu", *key)).tolist()
+    members: dict[str, list[int]] = {different[i]: [] for i in order}
+    for index, name in enumerate(names):
+        members[name].append(index)
+    return members
 
 
 def _flat(parts: Iterable[list[int]]) -> list[int]:
