@@ -104,7 +104,7 @@ def text(duel: Duel) -> str:
         f"{names[0]} against {names[1]}: {duel.group.title}, {claim.units:,} {claim.unit}s{within}",
         f"  mean {metric.title:<12}{means}{unit}",
         f"  difference       {gap}{unit} ± {half} (95 % interval of this pair alone)",
-        f"  p-value          {_p(verdict.p)}; {_corrected(duel)}",
+        f"  p-value          {_p(verdict.p)}, that it is {_resolution(duel)} at most; {_corrected(duel)}",
         f"  verdict          {_verdict(duel)}",
         f"  trainings        {' and '.join(str(n or 'none needed') for n in verdict.trainings)}",
         f"  {claim.unit}s won{'':<{10 - len(claim.unit)}}{100 * verdict.won:.1f} % by {names[0]}, "
@@ -148,6 +148,12 @@ def _told(duel: Duel, image: int) -> tuple[str, str]:
 
 def _p(value: float) -> str:
     return "-" if np.isnan(value) else f"{value:.2g}"
+
+
+def _resolution(duel: Duel) -> str:
+    """What scores are reproducible to, in two digits."""
+    unit = f" {duel.ranking.metric.unit}" if duel.ranking.metric.unit else ""
+    return f"{duel.verdict.resolution:.2g}{unit}"
 
 
 def _corrected(duel: Duel) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -23,7 +23,8 @@ class Floored:
 
     Attributes:
         difference: mean minus the floor's; positive is better.
-        p: one-sided p-value that it is better, Holm-corrected over the methods of the group.
+        p: one-sided p-value that it is better by more than is numerical, Holm-corrected over the methods of
+            the group.
         outcome: ``better``; ``not better`` where it is shown to be less than a negligible difference
             above the floor; else ``undecided``.
     """
@@ -161,7 +162,7 @@ def rank(group: Group, by: str = "psnr", against: str | None = None) -> Ranking:
         family &= np.logical_xor.outer(*2 * [np.arange(len(entries)) == reference])
     means = np.array([metric.sign * e.mean(metric.name) for e in entries])
     units = np.stack([metric.sign * e.score(metric.name) for e in entries]) if entries else np.empty((0, 0))
-    verdicts = judge(summaries, units, design, family, means)
+    verdicts = judge(summaries, units, design, family, means, metric.resolution(means))
     return Ranking(
         group,
         metric,
@@ -225,14 +226,17 @@ def _against_floor(
     compared = [s for s in (*(summaries[i] for i in methods), summaries[floor]) if s is not None]
     numbers = np.arange(len(methods))
     found = differences(compared, design, numbers, np.full(len(methods), len(methods)))
-    value, two_sided = found.value, found.p()
-    p = holm(np.where(value > 0, two_sided / 2, 1 - two_sided / 2))
-    upper = value + found.half_width(min(2 * ALPHA / len(methods), 1.0))
+    own = np.array([group.entries[i].mean(metric.name) for i in (*methods, floor)])
+    beyond = replace(found, value=found.value - metric.resolution(own)[:-1, -1])
+    two_sided = beyond.p()
+    p = holm(np.where(beyond.value > 0, two_sided / 2, 1 - two_sided / 2))
+    upper = found.value + found.half_width(min(2 * ALPHA / len(methods), 1.0))
+    trifle = metric.trifle(own[-1])
     return {
         i: Floored(
-            float(value[k]),
+            float(found.value[k]),
             float(p[k]),
-            "better" if p[k] < ALPHA else "not better" if upper[k] < metric.negligible else "undecided",
+            "better" if p[k] < ALPHA else "not better" if upper[k] < trifle else "undecided",
         )
         for k, i in enumerate(methods)
     }

@@ -6,7 +6,14 @@ record says unit and direction. A test holds these facts to the metrics' own.
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from bench.leaderboard.statistics import Array
 from bench.runs.record import Record
+
+#: Shares of a score that are numerical, and negligible, where its scale is not known: what 0.01 and 0.1 dB
+#: are in squared error.
+NUMERICAL, NEGLIGIBLE = 0.0023, 0.023
 
 
 @dataclass(frozen=True)
@@ -18,14 +25,18 @@ class Scale:
         unit: of its values; empty for plain numbers.
         higher_is_better: which of two values is the better one.
         digits: decimals that are shown.
-        negligible: a difference that nobody would choose a method for.
+        negligible: a difference that nobody would choose a method for; None: :data:`NEGLIGIBLE` of the score.
+        numerical: a difference that another number of threads, or another processor, makes as well; None:
+            :data:`NUMERICAL` of the score. The threads of one and the same training were seen to move its
+            PSNR by up to 0.006 dB, hence 0.01 dB.
     """
 
     name: str
     unit: str = ""
     higher_is_better: bool = True
     digits: int = 3
-    negligible: float = 0.005
+    negligible: float | None = None
+    numerical: float | None = None
 
     @property
     def sign(self) -> float:
@@ -37,14 +48,21 @@ class Scale:
         """Head of its column: ``PSNR``, ``SSIM``, ``nmse``."""
         return self.name.upper() if self.name in ("psnr", "ssim") else self.name
 
+    def resolution(self, means: Array) -> Array:
+        """Differences up to this are no verdict, however sure they are: of each pair of means."""
+        least = np.minimum(*np.broadcast_arrays(np.abs(means)[:, None], np.abs(means)))
+        return NUMERICAL * least if self.numerical is None else np.full(least.shape, self.numerical)
+
+    def trifle(self, mean: float) -> float:
+        """A difference from this mean that nobody would choose a method for."""
+        return NEGLIGIBLE * abs(mean) if self.negligible is None else self.negligible
+
 
 _KNOWN = {
     scale.name: scale
     for scale in (
-        Scale("psnr", "dB", digits=2, negligible=0.1),
-        Scale("ssim"),
-        Scale("ms_ssim"),
-        Scale("haarpsi"),
+        Scale("psnr", "dB", digits=2, negligible=0.1, numerical=0.01),
+        *(Scale(name, negligible=0.005, numerical=0.0005) for name in ("ssim", "ms_ssim", "haarpsi")),
         *(Scale(name, higher_is_better=False) for name in ("nmse", "mae", "lpips", "dists", "residual")),
     )
 }
@@ -65,4 +83,4 @@ def scale(name: str, record: Record | None = None) -> Scale:
     if facts is None:
         return Scale(plain, higher_is_better=plain == name)
     shown = Scale(plain, facts.unit, facts.higher_is_better)
-    return replace(shown, digits=2, negligible=0.1) if facts.unit == "dB" else shown
+    return replace(shown, digits=2, negligible=0.1, numerical=0.01) if facts.unit == "dB" else shown

@@ -185,15 +185,19 @@ class Estimates:
         quantile: Array = t + self.skewness / 6 * (2 * t**2 + 1)
         return quantile
 
-    def p(self) -> Array:
-        """Two-sided p-values of zero: the level at which the half-width equals the value."""
-        size = np.abs(self.value)
+    def p(self, beyond: Array | float = 0.0) -> Array:
+        """Two-sided p-values: the level at which the half-width equals the value's distance from zero.
+
+        Args:
+            beyond: distance from ``[-beyond, beyond]`` instead: that the truth lies in it is what is tested.
+        """
+        size = np.maximum(np.abs(self.value) - beyond, 0)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = size / np.sqrt(self.groups)
         p = self._p_of_groups(np.where(size == 0, 0.0, ratio))
         told = (self.seeds > 0) & (size > 0) & (p < 1)
         if told.any():
-            p[told] = self.part(told)._inverted(np.abs(self.value[told]), p[told])
+            p[told] = self.part(told)._inverted(size[told], p[told])
         return p
 
     def _p_of_groups(self, ratio: Array) -> Array:

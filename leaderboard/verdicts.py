@@ -21,7 +21,8 @@ class Verdict:
             there is none.
         seeds_freedom: degrees of freedom of the variance over trainings; NaN where there is none.
         groups_freedom: degrees of freedom of the variance over groups.
-        p: two-sided p-value, not corrected; NaN where a mean is infinite.
+        p: two-sided p-value of a difference of at most ``resolution``, not corrected; NaN where a mean is
+            infinite.
         corrected: p-value after Holm's correction over the family; NaN outside of it.
         outcome: what is shown of the first: ``better``, ``worse`` or ``undecided`` at the 5 % level over
             all pairs of the family; ``not tested`` outside of it.
@@ -30,6 +31,7 @@ class Verdict:
         won: share of the scoring units on which the first is better.
         lost: share on which it is worse; the rest are equal.
         trainings: on how many trainings the two rest; 0 for a method without training.
+        resolution: a difference that is the computation's, not the methods': no larger one is no verdict.
     """
 
     difference: float
@@ -43,6 +45,7 @@ class Verdict:
     won: float
     lost: float
     trainings: tuple[int, int]
+    resolution: float
 
     @property
     def about_networks(self) -> bool:
@@ -75,13 +78,14 @@ class Verdicts:
     seeds_freedom: Array
     groups_freedom: float
     trainings: tuple[int, ...]
+    resolution: Array
     family: int
 
     def __getitem__(self, pair: tuple[int, int]) -> Verdict:
         i, j = pair
         tested = np.isfinite(self.corrected[i, j])
         decided: Outcome = "better" if self.better[i, j] else "worse" if self.better[j, i] else "undecided"
-        own = ("difference", "half_width", "p", "corrected", "equal_within", "won")
+        own = ("difference", "half_width", "p", "corrected", "equal_within", "won", "resolution")
         return Verdict(
             **{name: float(getattr(self, name)[i, j]) for name in own},
             lost=float(self.won[j, i]),
@@ -93,7 +97,12 @@ class Verdicts:
 
 
 def judge(
-    summaries: Sequence[Summary | None], units: Array, design: Design, family: Array, means: Array
+    summaries: Sequence[Summary | None],
+    units: Array,
+    design: Design,
+    family: Array,
+    means: Array,
+    resolution: Array | float = 0.0,
 ) -> Verdicts:
     """Verdicts of all pairs of methods.
 
@@ -103,6 +112,7 @@ def judge(
         design: how units make up the mean.
         family: pairs that claims are made of, ``(methods, methods)`` bool, symmetric.
         means: the mean of each method as it is shown, infinite ones included, ``(methods,)``.
+        resolution: of each pair: a difference that is the computation's alone, ``(methods, methods)``.
     """
     count = len(summaries)
     tested = np.array([s is not None for s in summaries], bool)
@@ -112,7 +122,8 @@ def judge(
     first, second = (places[side] for side in sides)
     claims = family[first, second]
     estimates = differences(whole, design, *sides)
-    p, corrected, margin, half = _tests(estimates, claims)
+    resolution = np.broadcast_to(np.asarray(resolution, float), (count, count))
+    p, corrected, margin, half = _tests(estimates, claims, resolution[first, second])
     decided = corrected < ALPHA
     better = np.zeros((count, count), bool)
     sign = estimates.value > 0
@@ -132,13 +143,14 @@ def judge(
         ),
         groups_freedom=design.freedom,
         trainings=trainings,
+        resolution=resolution,
         family=int(claims.sum()),
     )
 
 
-def _tests(estimates: Estimates, claims: Array) -> tuple[Array, Array, Array, Array]:
+def _tests(estimates: Estimates, claims: Array, resolution: Array) -> tuple[Array, Array, Array, Array]:
     """p, Holm's p, margin of equivalence and half-width of every pair; NaN for pairs without a claim."""
-    p = estimates.p()
+    p = estimates.p(resolution)
     corrected, margin = np.full((2, len(p)), np.nan)
     corrected[claims] = holm(p[claims])
     # Two one-sided tests at ALPHA, shared by all pairs, are an interval of level 1 - 2 ALPHA / pairs.

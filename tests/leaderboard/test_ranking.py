@@ -173,6 +173,32 @@ def test_unequal_numbers_of_trainings_use_all_of_them(make, results):
     assert verdict.difference == pytest.approx(means[0] - means[1])
 
 
+@pytest.mark.parametrize(("gap", "decided"), [(1e-9, False), (0.009, False), (0.012, True)])
+def test_what_threads_alone_change_is_no_verdict(make, results, gap, decided):
+    """Constant on every image it is as sure as can be, and up to 0.01 dB still the computation's."""
+    hard = np.random.default_rng(0).normal(20, 2, 40)
+    for model, shift in (("one", 0), ("other", gap)):
+        make(model=model, psnr=hard + shift, recipe=Recipe())
+    make(model="mean", psnr=hard - gap)
+    ranking = board(results).rankings[0]
+    verdict = ranking.verdicts[0, 1]
+    assert verdict.difference == pytest.approx(gap, abs=1e-12)
+    assert verdict.outcome == ("better" if decided else "undecided")
+    assert (verdict.p < 1e-9) == decided
+    assert ranking.standings[1].floor.outcome == ("better" if decided else "not better")
+
+
+def test_resolution_without_a_known_scale_is_relative(make, results):
+    """Squared errors of 1e-6 differ by 0.1 % or by 1 %: only the second is a verdict, the first a trifle."""
+    hard = np.random.default_rng(0).uniform(1e-6, 3e-6, 40)
+    for model, factor in (("one", 1.0), ("other", 1.001), ("third", 1.02), ("mean", 1.0205)):
+        make(model=model, nmse=hard * factor)
+    ranking = board(results, "nmse").rankings[0]
+    assert [e.label for e in ranking.group.entries] == ["one", "other", "third", "mean"]
+    assert [s.rank for s in ranking.standings] == [(1, 2), (1, 2), (3, 3), None]
+    assert [s.floor.outcome for s in ranking.standings[:3]] == ["better", "better", "not better"]
+
+
 def test_few_groups_bound_the_claim(make, results):
     """60 images of six photographs: six groups, and the table says that it holds for them only."""
     photographs = [str(i % 6) for i in range(60)]
