@@ -1,51 +1,27 @@
 """fastMRI: k-space as scanners recorded it."""
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from bench.datasets import Dataset, Split, Splits
-from bench.datasets.shared import files
+from bench.datasets import Dataset, Splits
 from bench.datasets.shared.cache import Patience
 from bench.datasets.shared.download import Part, default_root
-from bench.datasets.shared.masks import Kind, centre, mask
-from bench.datasets.shared.split import Sizes
+from bench.datasets.shared.kspace import ROUNDING, KSpace, Sampling, Volume, stored
+from bench.datasets.shared.layout import Layout
+from bench.datasets.shared.masks import Kind
 from bench.datasets.shared.volumes import opened
 from bench.errors import UsageError, at_least
-from bench.operators import Operator
-from bench.operators.shared.cartesian import Cartesian, Magnitude, Scan, centred, inner, sensitivities
 
 HOME = "https://fastmri.med.nyu.edu"
 LICENCE = "fastMRI data sharing agreement, signed at its home"
-#: Complex images are transformed again from k-space: rounding may lead beyond the largest magnitude stored.
-ROUNDING = 1e-3
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """What is taken from k-space, and what the images are.
-
-    Attributes:
-        kind: how the columns are drawn.
-        acceleration: all columns over measured ones.
-        centre_fraction: share of the columns in the middle.
-        coils: ``single`` (emulated) or ``multi``.
-        phase: whether images are complex.
-        maps: folder of given sensitivities; None: they are estimated from the lines in the middle.
-    """
-
-    kind: Kind
-    acceleration: int
-    centre_fraction: float
-    coils: Literal["single", "multi"]
-    phase: bool
-    maps: Path | None
+LAYOUT = Layout(
+    "fastmri",
+    "fastMRI",
+    "singlecoil_train and singlecoil_val, or multicoil_..., with file1000001.h5 and the like",
+    f"{HOME} (after its agreement is signed)",
+)
 
 
 class FastMRI(Dataset):
@@ -111,10 +87,11 @@ class FastMRI(Dataset):
             at_least(2, volumes=volumes)
         self.root, self.acquisition, self.volumes = default_root(root), acquisition, volumes
         given = Path(maps).expanduser() if maps else None
-        self.sampling = Sampling(mask, acceleration, share, coils, phase, given)
+        self.sampling = Sampling(mask, acceleration, share, phase=phase, maps=given)
+        self.coils = coils
 
     def parts(self) -> list[Part]:
-        names = [f"{self.sampling.coils}coil_{part}" for part in ("train", "val")]
+        names = [f"{self.coils}coil_{part}" for part in ("train", "val")]
         return [Part(name, self.root / name, HOME, LICENCE) for name in names]
 
     def load(self) -> Splits:
@@ -127,17 +104,17 @@ class FastMRI(Dataset):
         room = tuple(max(sides) for sides in zip(*(v.grid for v in train + test), strict=True))
         most = max(volume.largest / volume.level for volume in train + test)
         held = [Slices(part, self.sampling, (room[0], room[1])) for part in (train, test)]
-        return Splits(*held, value_range=(0.0, most * (1 + ROUNDING)))
+        return Splits(*held, value_range=(0.0, most * (1 + ROUNDING)), group_kind="volume")
 
-    def _volumes(self, part: Part) -> "list[Volume]":
+    def _volumes(self, part: Part) -> list[Volume]:
         found = sorted(part.place.glob("*.h5"))
         patience = Patience(f"fastmri: looking through {part.name}", len(found))
         volumes = []
         for file in found:
-            volume = _looked_at(file, self.sampling)
-            patience.step(1)
+            volume = _looked_at(file, self.coils)
             if self.acquisition in (None, volume.acquisition):
-                volumes.append(volume)
+                volumes.append(Slices.levelled(volume, self.sampling))
+            patience.step(1)
         if len(volumes) < 1 + (part.name.endswith("train")):
             of = f" of acquisition {self.acquisition}" if self.acquisition else ""
             raise UsageError(
@@ -147,156 +124,49 @@ class FastMRI(Dataset):
         return volumes
 
 
-@dataclass(frozen=True)
-class Volume:
-    """A file, and what has to be known of it before its slices are read.
-
-    Attributes:
-        slices: how many there are.
-        coils: likewise; 1 of single-coil data.
-        grid: rows and columns of k-space.
-        size: of the images.
-        largest: magnitude of all slices, as the file says.
-        level: what its values are divided by.
-        acquisition: the sequence.
-    """
-
-    file: Path
-    slices: int
-    coils: int
-    grid: tuple[int, int]
-    size: tuple[int, int]
-    largest: float
-    acquisition: str
-    level: float = 1.0
-
-
-def _looked_at(file: Path, sampling: Sampling) -> Volume:
-    """What a file says of itself, and its level.
+def _looked_at(file: Path, coils: Literal["single", "multi"]) -> Volume:
+    """What a file says of itself.
 
     Raises:
         UsageError: it is damaged, or of another layout.
     """
-    spectra, images = opened(file, "kspace"), opened(file, _target(sampling))
-    axes = 3 if sampling.coils == "single" else 4
+    axes, target = (3, "reconstruction_esc") if coils == "single" else (4, "reconstruction_rss")
+    with LAYOUT.naming(file):
+        spectra, images = opened(file, "kspace"), opened(file, target)
     if spectra.ndim != axes or spectra.dtype.kind != "c" or images.ndim != 3:
-        raise UsageError(
-            f"fastmri: {file} holds kspace {spectra.shape} {spectra.dtype} and images {images.shape}; "
-            f"{sampling.coils}-coil volumes are complex with {axes} axes and images with 3: another part "
-            f"(say coils=...), or another version of the layout; see {HOME}"
+        raise LAYOUT.error(
+            file,
+            f"holds kspace {spectra.shape} {spectra.dtype} and images {images.shape}; {coils}-coil volumes "
+            f"are complex with {axes} axes and images with 3: another part (say coils=...), or another "
+            "version of the layout",
         )
     grid, size = spectra.shape[-2:], images.shape[-2:]
     if len(images) != len(spectra) or grid[0] < size[0] or grid[1] < size[1]:
-        raise UsageError(
-            f"fastmri: {file}: {len(spectra)} slices of k-space {grid[0]}x{grid[1]} do not belong to "
-            f"{len(images)} images of {size[0]}x{size[1]}; get the file again at {HOME}"
+        raise LAYOUT.error(
+            file,
+            f"is inconsistent: {len(spectra)} slices of k-space {grid[0]}x{grid[1]} do not belong to "
+            f"{len(images)} images of {size[0]}x{size[1]}; get it again",
         )
     attributes = spectra.file.attrs
     if "max" not in attributes:
-        raise UsageError(f"fastmri: {file} has no attribute max: another version of the layout; see {HOME}")
-    volume = Volume(
-        file, len(spectra), 1 if axes == 3 else spectra.shape[1], (grid[0], grid[1]), (size[0], size[1]),
-        float(attributes["max"]), str(attributes.get("acquisition", "")),
-    )  # fmt: skip
-    middle = _slice(volume, "kspace", volume.slices // 2)[..., _low(volume, sampling)]
-    level = float(np.sqrt((np.abs(middle) ** 2).sum(dtype=np.float64) / (size[0] * size[1])))
-    if not level > 0:
-        raise UsageError(f"fastmri: the middle slice of {file} is empty; get the file again at {HOME}")
-    return replace(volume, level=level)
+        raise LAYOUT.error(file, "has no attribute max: another version of the layout")
+    held = 1 if axes == 3 else spectra.shape[1]
+    said = float(attributes["max"]), str(attributes.get("acquisition", ""))
+    return Volume(file, range(len(spectra)), held, (grid[0], grid[1]), (size[0], size[1]), *said)
 
 
-def _target(sampling: Sampling) -> str:
-    return "reconstruction_esc" if sampling.coils == "single" else "reconstruction_rss"
+class Slices(KSpace):
+    """Slices as NYU gives them out: k-space with its origin in the middle, and the images beside it."""
 
+    layout = LAYOUT
 
-def _low(volume: Volume, sampling: Sampling) -> Any:
-    """The columns in the middle."""
-    return centre(volume.grid[1], round(volume.grid[1] * sampling.centre_fraction))
+    @classmethod
+    def spectrum(cls, volume: Volume, number: int) -> Any:
+        held = np.asarray(cls.slice(volume.file, "kspace", number), np.complex64)
+        return held.reshape(volume.coils, *volume.grid)
 
-
-def _slice(volume: Volume, key: str, number: int) -> Any:
-    """One slice of an array of the file.
-
-    Raises:
-        UsageError: it cannot be read; file and slice are named.
-    """
-    try:
-        return opened(volume.file, key)[number]
-    except (OSError, RuntimeError, ValueError, IndexError) as error:
-        raise UsageError(
-            f"fastmri: {key}, slice {number} of {volume.file} cannot be read ({error}); get the file again "
-            f"at {HOME}"
-        ) from error
-
-
-class Slices(Split):
-    """The slices of volumes, with the k-space that was recorded of each."""
-
-    def __init__(self, volumes: Sequence[Volume], sampling: Sampling, room: tuple[int, int]):
-        self.volumes, self.sampling, self.room = list(volumes), sampling, room
-        self.places = [(v, number) for v in self.volumes for number in range(v.slices)]
-        self.groups = [volume.file.stem for volume, _ in self.places]
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    @property
-    def sizes(self) -> Sizes:
-        return [volume.size for volume, _ in self.places]
-
-    def __getitem__(self, index: int) -> Tensor:
-        volume, number = self.places[index]
-        if not self.sampling.phase:
-            image = np.asarray(_slice(volume, _target(self.sampling), number), np.float32)
-            return torch.from_numpy(image / np.float32(volume.level))[None]
-        coils = inner(centred(torch.fft.ifft2, self._spectrum(volume, number)), volume.size)
-        maps = self._maps(volume, number)
-        return coils if maps is None else (maps.conj() * coils).sum(0, keepdim=True)
-
-    def measurement(self, index: int) -> Tensor:
-        volume, number = self.places[index]
-        held = torch.zeros(volume.coils, *self.room, dtype=torch.complex64)
-        spectrum = self._spectrum(volume, number)
-        held[:, : volume.grid[0], : volume.grid[1]] = spectrum * self.lines(volume)
-        return torch.cat([held.real, held.imag])
-
-    def operator(self, indices: Sequence[int]) -> Operator:
-        places = [self.places[index] for index in indices]
-        scans = [Scan(v.grid, self.lines(v), self._maps(v, number)) for v, number in places]
-        kind = Cartesian if self.sampling.phase else Magnitude
-        first = places[0][0]
-        return kind((1, *first.size), scans, first.coils, self.room)
-
-    def lines(self, volume: Volume) -> Tensor:
-        """The measured columns of a volume."""
-        s = self.sampling
-        drawn = mask(s.kind, volume.grid[1], s.acceleration, s.centre_fraction, volume.file.name)
-        return torch.from_numpy(drawn)
-
-    def digest(self) -> str:
-        found = [v.file for v in self.volumes]
-        found += [self.sampling.maps / v.file.name for v in self.volumes] if self.sampling.maps else []
-        how = replace(self.sampling, maps=None)  # the folder's content counts, not its name
-        names = [v.file.name for v in self.volumes]
-        return hashlib.sha256(f"{files.digest(found)} {how} {names} {self.room}".encode()).hexdigest()
-
-    def _spectrum(self, volume: Volume, number: int) -> Tensor:
-        """K-space of all coils, ``(coils, rows, columns)`` complex64, at the volume's level."""
-        spectrum = np.asarray(_slice(volume, "kspace", number), np.complex64) / np.float32(volume.level)
-        return torch.from_numpy(spectrum).view(volume.coils, *volume.grid)
-
-    def _maps(self, volume: Volume, number: int) -> Tensor | None:
-        """Sensitivities, where images are combined by them."""
-        if self.sampling.coils == "single" or not self.sampling.phase:
-            return None
-        if self.sampling.maps is None:
-            low = torch.from_numpy(_low(volume, self.sampling))
-            return sensitivities(self._spectrum(volume, number) * low, volume.size)
-        given = replace(volume, file=self.sampling.maps / volume.file.name)
-        maps = np.asarray(_slice(given, "sensitivities", number), np.complex64)
-        if maps.shape != (volume.coils, *volume.size):
-            raise UsageError(
-                f"fastmri: sensitivities in {given.file} are {maps.shape} a slice, not "
-                f"{(volume.coils, *volume.size)}"
-            )
-        return torch.from_numpy(maps)
+    @classmethod
+    def magnitude(cls, volume: Volume, number: int) -> Any:
+        single = len(stored(volume.file, "kspace").shape) == 3
+        key = "reconstruction_esc" if single else "reconstruction_rss"
+        return np.asarray(cls.slice(volume.file, key, number), np.float32)

@@ -14,7 +14,7 @@ class Scan(NamedTuple):
 
     Attributes:
         grid: rows and columns of its k-space, at least those of the image.
-        lines: which columns were measured, ``(columns,)`` bool.
+        lines: which columns were measured, ``(columns,)`` bool, or which rows and columns.
         maps: sensitivities of the coils, ``(coils, H, W)`` complex64; None: one coil that sees all alike.
     """
 
@@ -131,21 +131,27 @@ def rss(images: Tensor) -> Tensor:
 
 
 def sensitivities(centre: Tensor, size: Sequence[int]) -> Tensor:
-    """Coil maps from the lines in the middle: images of low resolution over their root of sum of squares.
+    """Coil maps from the middle of k-space: images of low resolution over their root of sum of squares.
 
-    The lines are tapered by a Hann window, so that the maps do not ring.
+    What is there is tapered by Hann windows along the axes that it does not fill: else the maps would ring.
 
     Args:
-        centre: ``(coils, rows, columns)`` complex64, 0 beyond the lines in the middle.
+        centre: ``(coils, rows, columns)`` complex64, 0 beyond the middle.
         size: of the maps.
 
     Returns:
         ``(coils, *size)`` complex64; the sum of their squared magnitudes is 1 wherever there is signal.
     """
-    there = (centre != 0).any(0).any(0).nonzero()[:, 0]
-    taper = centre.real.new_zeros(centre.shape[-1])
-    if len(there):
-        first, last = int(there[0]), int(there[-1]) + 1
-        taper[first:last] = torch.hann_window(last - first + 2, periodic=False)[1:-1].to(taper)
-    images = inner(centred(torch.fft.ifft2, centre * taper), size)
+    there = (centre != 0).any(0)
+    rows, columns = _taper(there.any(1)), _taper(there.any(0))
+    images = inner(centred(torch.fft.ifft2, centre * (rows[:, None] * columns)), size)
     return images / rss(images).clamp_min(1e-12)
+
+
+def _taper(there: Tensor) -> Tensor:
+    """A Hann window over what is there of an axis, 1 if it is all there: ``(n,)`` float32."""
+    taper, found = there.float(), there.nonzero()[:, 0]
+    if len(found) and not there.all():
+        first, last = int(found[0]), int(found[-1]) + 1
+        taper[first:last] = torch.hann_window(last - first + 2, periodic=False)[1:-1].to(taper)
+    return taper

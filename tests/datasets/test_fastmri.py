@@ -313,10 +313,16 @@ def chunk_broken(path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:3000]), r"file1000502.h5 cannot be read"),
-        (without("reconstruction_esc"), r"file1000502.h5 has no 'reconstruction_esc'. There are: .*kspace"),
+        (lambda path: path.write_bytes(path.read_bytes()[:3000]), r"file1000502.h5 cannot be read.*nyu.edu"),
+        (
+            without("reconstruction_esc"),
+            r"502.h5 has no .reconstruction_esc.. There are: .*kspace.*nyu.edu",
+        ),
         (without("max"), r"file1000502.h5 has no attribute max: another version of the layout.*nyu.edu"),
-        (resliced, r"file1000502.h5: 2 slices of k-space 48x28 do not belong to 3 images of 24x24.*nyu.edu"),
+        (
+            resliced,
+            r"502.h5 is inconsistent: 2 slices of k-space 48x28 do not .* 3 images of 24x24.*nyu.edu",
+        ),
     ],
 )
 def test_damaged_files(root, tmp_path, change, message):
@@ -329,7 +335,7 @@ def test_a_broken_chunk(root, tmp_path):
     """It is met when the slice is read: file and slice are named, in a run too."""
     dataset = damaged(root, tmp_path, chunk_broken)
     splits = dataset.load()
-    with pytest.raises(UsageError, match=r"kspace, slice 0 of .*file1000502.h5 cannot be read.*nyu.edu"):
+    with pytest.raises(UsageError, match=r"502.h5 is damaged: kspace, slice 0, cannot be read.*nyu.edu"):
         splits.test.measurement(3)
     with pytest.raises(UsageError, match=r"file1000502.h5"):
         list(Problem(None, splits).test_batches())

@@ -63,8 +63,10 @@ class Layout:
         """The block, in which what a library says of a damaged file becomes a message that names the file."""
         try:
             yield
-        except UsageError:
-            raise
+        except UsageError as error:
+            if str(error).startswith(f"{self.name}: "):
+                raise
+            raise UsageError(f"{self.name}: {error}. {self.title} is at {self.source}.") from error
         except ModuleNotFoundError as error:
             raise UsageError(
                 f"{self.name}: {path} is read by {error.name}, which is not installed: "
