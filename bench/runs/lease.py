@@ -48,15 +48,21 @@ class Lease:
         self.path, self.text = path, json.dumps(words).encode() + b"\n"
         self.file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         self.over = threading.Event()
-        self._beat(0)
-        self.thread = threading.Thread(target=self._keep_beating, name=f"lease {path.name}", daemon=True)
-        self.thread.start()
+        try:
+            self._beat(0)
+            threading.Thread(target=self._keep_beating, name=f"lease {path.name}", daemon=True).start()
+        except BaseException:
+            # An empty lease would be waited for.
+            os.close(self.file)
+            path.unlink(missing_ok=True)
+            raise
 
     def release(self) -> None:
-        """Give the lease back, unless somebody else has taken it over."""
+        """Give the lease back, unless somebody else has taken it over.
+
+        A beat that is under way is not waited for: a busy disk may take many seconds for it.
+        """
         self.over.set()
-        self.thread.join()
-        os.close(self.file)
         if (content := _read(self.path)) and content.startswith(self.text):
             self.path.unlink(missing_ok=True)
 
@@ -67,6 +73,7 @@ class Lease:
             # On a disk that fails now the run goes on; at worst somebody else does it too.
             with suppress(OSError):
                 self._beat(number)
+        os.close(self.file)
 
     def _beat(self, number: int) -> None:
         # The open file is written to, which is another's no more once the lease was taken over.

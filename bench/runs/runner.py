@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import torch
 
 from bench.datasets import Splits
-from bench.errors import DivergedError, MismatchError, UsageError
+from bench.errors import BenchError, DivergedError, MismatchError, UsageError
 from bench.metrics import Metric
 from bench.models import Model
 from bench.problem import Problem
@@ -167,6 +168,7 @@ class Run:
             BusyError: another process works on the same run, and ``wait`` is off.
         """
         if not force and (record := self.recorded(results)):
+            self._clear(results)
             return record
         self.buildable()
         elsewhere = self.elsewhere(results)
@@ -193,7 +195,7 @@ class Run:
 
     def _perform(self, results: Path, force: bool, report: Callable[[Progress], None]) -> Record:
         """The run itself, under its lease."""
-        checkpoint = results / "checkpoints" / f"{self.fingerprint}.safetensors"
+        checkpoint = self._checkpoint(results)
         for unfinished in checkpoint.parent.glob(f".{self.fingerprint}-*"):
             unfinished.unlink(missing_ok=True)
         if force:
@@ -210,6 +212,17 @@ class Run:
             return publish_failure(self, results, failure(error), origin)
         checkpoint.unlink(missing_ok=True)
         return record
+
+    def _checkpoint(self, results: Path) -> Path:
+        return results / "checkpoints" / f"{self.fingerprint}.safetensors"
+
+    def _clear(self, results: Path) -> None:
+        """Remove what is left of a process that was killed when its record was in place already."""
+        beat, checkpoint = run_lease(results, self.fingerprint), self._checkpoint(results)
+        if beat.exists() or checkpoint.exists():
+            # Somebody may be making the run anew, or the folder may be for reading only.
+            with suppress(BenchError), lease.held(beat):
+                checkpoint.unlink(missing_ok=True)
 
     def fail(self, results: Path, message: str) -> Record:
         """Record that the run failed for a reason outside of it: its process was killed."""

@@ -21,27 +21,33 @@ def _work(spec, results):
     Run(spec).execute(results, report=lambda progress: time.sleep(0.005))
 
 
-def test_killed_until_it_is_done(tmp_path, tiny, world, forked):
-    """Scores are those of an undisturbed run; no temporary folder, lease or checkpoint stays."""
-    spec = specify("denoising", "unet:width=4", tiny, changes={"epochs": 4, "batch_size": 8})
-    expected = Run(spec).execute(tmp_path / "whole")
-    results, turn, kills = tmp_path / "cut", random.Random(0), 0
-    wanted = 50 if world.large else 5
-    while kills < wanted:
+def _kill_until_done(spec, results, forked, turn):
+    """Start a run and kill it, again and again until it is recorded; how often it was killed."""
+    kills = 0
+    while not Run(spec).recorded(results):
         process = forked(_work, spec, results)
-        process.join(turn.uniform(0, 1.5))
+        # Longer and longer: an epoch has to fit in between.
+        process.join(turn.uniform(0, 1.5 + kills / 10))
         if process.is_alive():
             os.kill(process.pid, signal.SIGKILL)
             kills += 1
         process.join(60)
         assert process.exitcode is not None
-        if Run(spec).recorded(results):
-            break
-    record = Run(spec).execute(results)
-    pd.testing.assert_frame_equal(record.per_unit, expected.per_unit, check_exact=True)
-    assert [path.name for path in (results / "runs").iterdir()] == [record.fingerprint]
-    assert list((results / "checkpoints").iterdir()) == []
-    assert kills
+    return kills
+
+
+def test_killed_until_it_is_done(tmp_path, tiny, world, forked):
+    """Scores are those of an undisturbed run; no temporary folder, lease or checkpoint stays."""
+    spec = specify("denoising", "unet:width=4", tiny, changes={"epochs": 4, "batch_size": 8})
+    expected = Run(spec).execute(tmp_path / "whole")
+    kills, turn = 0, random.Random(0)
+    while kills < (50 if world.large else 1):
+        results = tmp_path / f"cut{kills}"
+        kills += _kill_until_done(spec, results, forked, turn)
+        record = Run(spec).execute(results)
+        pd.testing.assert_frame_equal(record.per_unit, expected.per_unit, check_exact=True)
+        assert [path.name for path in (results / "runs").iterdir()] == [record.fingerprint]
+        assert list((results / "checkpoints").iterdir()) == []
 
 
 #: Recorded measurements, which worker processes read while the network learns.

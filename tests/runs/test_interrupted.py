@@ -3,8 +3,10 @@
 import pandas as pd
 import pytest
 
+from bench.runs import lease
 from bench.runs.request import specify
 from bench.runs.runner import Run
+from bench.runs.writing import run_lease
 
 SMALL_UNET = "unet:width=4"
 
@@ -65,6 +67,22 @@ def test_a_record_that_cannot_be_put_in_place_costs_no_training(tmp_path, tiny, 
     epochs = trained()
     assert Run(spec).execute(tmp_path).status == "ok"
     assert epochs == []
+
+
+def test_what_a_killed_process_leaves_beside_its_record(tmp_path, tiny):
+    """Killed between the record and the end of the run: the same command removes checkpoint and lease."""
+    run = Run(specify("denoising", SMALL_UNET, tiny, changes={"epochs": 1}))
+    run.execute(tmp_path)
+    checkpoint = tmp_path / "checkpoints" / f"{run.fingerprint}.safetensors"
+    beat = run_lease(tmp_path, run.fingerprint)
+    checkpoint.touch()
+    with lease.held(beat):
+        run.execute(tmp_path)
+        assert checkpoint.exists()  # of somebody who makes the run anew
+        words = beat.read_bytes()
+    beat.write_bytes(words.replace(b'"started": "', b'"started": "1'))  # a process that is gone
+    run.execute(tmp_path)
+    assert (checkpoint.exists(), beat.exists()) == (False, False)
 
 
 def test_a_diverged_training_is_not_gone_on_from(tmp_path, tiny):

@@ -4,11 +4,13 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from bench.errors import UsageError
 from bench.runs import lease
 from bench.runs.lease import BusyError, dead, held, holder
 
@@ -48,6 +50,34 @@ def test_a_lease_is_seen_and_given_back(path):
             take(path)
     assert list(path.parent.iterdir()) == []
     take(path)
+
+
+def test_a_beat_on_a_busy_disk_is_not_waited_for(path, monkeypatch):
+    """Ctrl-C is answered at once though the disk takes its time for the heartbeat."""
+    begun, go_on, whole = threading.Event(), threading.Event(), os.fsync
+
+    def slowly(descriptor):
+        begun.set()
+        go_on.wait(60)
+        whole(descriptor)
+
+    with held(path):
+        monkeypatch.setattr(os, "fsync", slowly)
+        assert begun.wait(60)
+    assert not path.exists()
+    go_on.set()
+
+
+def test_a_lease_without_room_leaves_nothing(path, monkeypatch):
+    """Nobody waits for a lease that could not be written."""
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(UsageError, match="No space left on device"):
+        take(path)
+    assert list(path.parent.iterdir()) == []
 
 
 def test_a_living_lease_is_never_taken_over(path):
