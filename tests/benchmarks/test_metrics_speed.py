@@ -1,6 +1,10 @@
-"""PSNR and SSIM beside their peers, same window, same images: ``tox -e benchmarks``; of SSIM wanted:
-2.5 times scikit-image, 5 times torchmetrics on two cores. The ratio stands in brackets behind each time.
+"""PSNR and SSIM beside their peers, same window, same images, in turns. Wanted of SSIM: 2.5 times
+scikit-image, 5 times torchmetrics on two cores.
+
+    pytest tests/benchmarks/test_metrics_speed.py --benchmark-only -s
 """
+
+from functools import partial
 
 import pytest
 import torch
@@ -28,12 +32,11 @@ def by_torchmetrics(image, truth):
     return peer(image, truth, data_range=1.0, reduction="none")
 
 
-@pytest.mark.benchmark(group="SSIM, 32 images 96x96x3")
-@pytest.mark.parametrize("compute", [ssim, by_scikit_image, by_torchmetrics])
-def test_ssim_speed(benchmark, compute):
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ssim_speed(beside, threads):
     """What is compared is the same number, to what float32 leaves of it."""
-    values = benchmark(compute, IMAGE, TRUTH)
-    torch.testing.assert_close(values.double(), ssim(IMAGE, TRUTH), rtol=0, atol=5e-3)
+    peers = {"scikit-image": by_scikit_image, "torchmetrics": by_torchmetrics}
+    on_the_images(beside, ssim, peers, threads, 5e-3)
 
 
 def psnr_by_scikit_image(image, truth):
@@ -48,12 +51,20 @@ def psnr_by_torchmetrics(image, truth):
     return peer(image, truth, data_range=1.0, reduction="none", dim=(1, 2, 3))
 
 
-@pytest.mark.benchmark(group="PSNR, 32 images 96x96x3")
-@pytest.mark.parametrize("compute", [psnr, psnr_by_scikit_image, psnr_by_torchmetrics])
-def test_psnr_speed(benchmark, compute):
+@pytest.mark.parametrize("threads", [1, 2])
+def test_psnr_speed(beside, threads):
     """What is compared is the same number."""
-    values = benchmark(compute, IMAGE, TRUTH)
-    torch.testing.assert_close(values.double(), psnr(IMAGE, TRUTH).double(), rtol=0, atol=1e-4)
+    peers = {"scikit-image": psnr_by_scikit_image, "torchmetrics": psnr_by_torchmetrics}
+    on_the_images(beside, psnr, peers, threads, 1e-4)
+
+
+def on_the_images(beside, own, peers, threads, tolerance):
+    """Ours and theirs in turns, once they have given the same values."""
+    expected = own(IMAGE, TRUTH)
+    for peer in peers.values():
+        torch.testing.assert_close(peer(IMAGE, TRUTH).double(), expected, rtol=0, atol=tolerance)
+    theirs = {name: partial(peer, IMAGE, TRUTH) for name, peer in peers.items()}
+    beside(partial(own, IMAGE, TRUTH), theirs, threads)
 
 
 @pytest.mark.benchmark(group="SSIM on the GPU, 32 images 96x96x3")
