@@ -13,7 +13,8 @@ class Bsd(Photographs):
 
     ``root`` holds ``CBSD68`` (pictures under the names that they have in BSDS500, such as ``101085.png``) and
     ``BSDS500`` (``data/images/{train,val,test}/*.jpg``, or its folder ``images``). The 68 are among the 500:
-    those of their names are left out of training, as DnCNN does.
+    those of their names are left out of training, as DnCNN does. Address and MD5 of BSDS500 are those of
+    deepinv's ``BSDS500``.
 
     References:
         Martin, Fowlkes, Tal, Malik: A database of human segmented natural images, ICCV 2001.
@@ -22,7 +23,7 @@ class Bsd(Photographs):
 
     folder, count = "CBSD68", 68
     also = ("CBSD68/original_png",)
-    home = "https://github.com/cszn/KAIR (testsets/CBSD68)"
+    home = "https://github.com/cszn/FFDNet (testsets/CBSD68)"
 
     def learned_from(self) -> Part:
         archive = Archive(

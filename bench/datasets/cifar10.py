@@ -22,7 +22,7 @@ class Cifar10(Dataset):
 
     Args:
         root: folder in which ``cifar-10-batches-bin`` lies; default: ``datasets`` in the cache folder.
-        download: whether to download it if it is not there (170 MB).
+        download: whether to download it if it is not there (170,052,171 bytes).
 
     Reference:
         Krizhevsky: Learning multiple layers of features from tiny images, 2009.

@@ -7,7 +7,8 @@ class Div2k(Photographs):
     """DIV2K: 800 photographs to learn from, and the 100 of its validation part for tests.
 
     ``root`` holds ``DIV2K_train_HR`` (``0001.png``, ...) and ``DIV2K_valid_HR`` (``0801.png``, ...). The test
-    part was never given out; papers report the validation part.
+    part was never given out; papers report the validation part. Addresses and MD5 are those of deepinv's
+    ``DIV2K``, the terms those of its home page.
 
     Reference:
         Agustsson, Timofte: NTIRE 2017 challenge on single image super-resolution: dataset and study, 2017.

@@ -1,5 +1,6 @@
 """MedMNIST: small medical images."""
 
+import tomllib
 from pathlib import Path
 from typing import Literal
 from zipfile import BadZipFile
@@ -12,21 +13,9 @@ from bench.datasets import Dataset, Splits
 from bench.datasets.shared.download import Archive, Part, default_root
 from bench.errors import UsageError
 
-#: MD5 of the files of 28x28 pixels, as the medmnist package (info.py) has them.
-MD5 = {
-    "pathmnist": "a8b06965200029087d5bd730944a56c1",
-    "chestmnist": "02c8a6516a18b556561a56cbdd36c4a8",
-    "dermamnist": "0744692d530f8e62ec473284d019b0c7",
-    "octmnist": "c68d92d5b585d8d81f7112f81e2d0842",
-    "pneumoniamnist": "28209eda62fecd6e6a2d98b1501bb15f",
-    "retinamnist": "bd4c0672f1bba3e3a89f0e4e876791e4",
-    "breastmnist": "750601b1f35ba3300ea97c75c52ff8f6",
-    "bloodmnist": "7053d0359d879ad8a5505303e11de1dc",
-    "tissuemnist": "ebe78ee8b05294063de985d821c1c34b",
-    "organamnist": "866b832ed4eeba67bfb9edee1d5544e6",
-    "organcmnist": "0afa5834fb105f7705a7d93372119a21",
-    "organsmnist": "e5c39f1af030238290b9557d9503af9d",
-}
+#: Sides of the images, and the MD5 of each file, in their order.
+SIDES = (28, 64, 128, 224)
+MD5 = tomllib.loads((Path(__file__).parent / "medmnist_md5.toml").read_text(encoding="utf-8"))
 Name = Literal[
     "pathmnist", "chestmnist", "dermamnist", "octmnist", "pneumoniamnist", "retinamnist", "breastmnist",
     "bloodmnist", "tissuemnist", "organamnist", "organcmnist", "organsmnist",
@@ -37,11 +26,13 @@ HOME = "https://medmnist.com"
 class MedMnist(Dataset):
     """MedMNIST: medical images of 28x28 pixels, or 64, 128 and 224, in twelve sets; its own three splits.
 
+    Addresses, MD5 sums and licences are those of the medmnist package (version 3.0.2).
+
     Args:
         name: which set.
         root: folder in which its file lies (``pathmnist.npz``, ``pathmnist_64.npz``); default: ``datasets``
             in the cache folder.
-        size: side of the images; only those of 28 are downloaded.
+        size: side of the images.
         download: whether to download the file if it is not there.
 
     Reference:
@@ -58,11 +49,11 @@ class MedMnist(Dataset):
         self.name, self.root, self.size, self.download = name, default_root(root), size, download
 
     def parts(self) -> list[Part]:
-        small = self.size == 28
-        url = f"https://zenodo.org/record/6496656/files/{self.name}.npz?download=1"
-        file = self.root / (f"{self.name}.npz" if small else f"{self.name}_{self.size}.npz")
-        archive = Archive(url, md5=MD5[self.name]) if small else None
-        return [Part(file.name, file, HOME, "CC BY 4.0; CC BY-NC 4.0 of dermamnist", archive)]
+        name = f"{self.name}.npz" if self.size == SIDES[0] else f"{self.name}_{self.size}.npz"
+        md5 = MD5[self.name][SIDES.index(self.size)]
+        archive = Archive(f"https://zenodo.org/records/10519652/files/{name}?download=1", md5=md5)
+        licence = "CC BY-NC 4.0" if self.name == "dermamnist" else "CC BY 4.0"
+        return [Part(name, self.root / name, HOME, licence, archive)]
 
     def load(self) -> Splits:
         if self.download:

@@ -8,7 +8,7 @@ class Set14(Photographs):
     """Set14: 14 images, colour and grey, of several sizes, for tests; training: DIV2K's.
 
     ``root`` holds ``Set14_HR`` (``baboon.png``, ...) and ``DIV2K_train_HR``. Papers on super-resolution score
-    it by the protocol ``luma``.
+    it by the protocol ``luma``. Address and MD5 are those of deepinv's ``Set14HR``.
 
     Reference:
         Zeyde, Elad, Protter: On single image scale-up using sparse-representations, 2010.

@@ -1,6 +1,5 @@
 """STL-10, the dataset of the paper."""
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ from torchvision.datasets import STL10
 
 from bench.datasets import Dataset, Splits
 from bench.datasets._download import fetched
-from bench.datasets.shared.download import Part
+from bench.datasets.shared.download import Archive, Part
 from bench.errors import UsageError, at_least
 
 
@@ -39,11 +38,13 @@ class Stl10(Dataset):
 
     def parts(self) -> list[Part]:
         place = Path(self.root).expanduser() / "stl10_binary"
-        get = partial(STL10, self.root, split="unlabeled", download=True)
-        return [Part("STL-10", place, "https://cs.stanford.edu/~acoates/stl10", fetch=get)]
+        archive = Archive(STL10.url, md5=STL10.tgz_md5)
+        return [Part("STL-10", place, "https://cs.stanford.edu/~acoates/stl10", "see its home", archive)]
 
     def load(self) -> Splits:
-        images = fetched("stl10", self.root, self.download, self._read)
+        if self.download:
+            self.fetch()
+        images = fetched("stl10", self.root, False, self._read)
         if self.train + self.test > len(images):
             raise UsageError(
                 f"stl10: train={self.train} and test={self.test} are {self.train + self.test} images; "
@@ -55,5 +56,5 @@ class Stl10(Dataset):
 
     def _read(self) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
         images: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
-        images = STL10(self.root, split="unlabeled", download=self.download).data
+        images = STL10(self.root, split="unlabeled").data
         return images

@@ -8,7 +8,7 @@ class Urban100(Photographs):
     """Urban100: 100 photographs of buildings, of several sizes, for tests; training: DIV2K's.
 
     ``root`` holds ``Urban100_HR`` (``img_001.png``, ...) and ``DIV2K_train_HR``. Papers on super-resolution
-    score it by the protocol ``luma``.
+    score it by the protocol ``luma``. Address and MD5 are those of deepinv's ``Urban100HR``.
 
     Reference:
         Huang, Singh, Ahuja: Single image super-resolution from transformed self-exemplars, CVPR 2015.

@@ -1,5 +1,6 @@
 """Downloads: from a server of this test, cut off and gone on with, checked, and never unasked."""
 
+import base64
 import hashlib
 import http.server
 import io
@@ -120,6 +121,33 @@ def test_the_md5_of_contents(tmp_path):
     assert contents_md5(tmp_path) == hashlib.md5(digests).hexdigest()
 
 
+#: A zip of ``set/1.tif``, which holds "tiff", locked by Info-ZIP with the password ``McM_CDM``.
+LOCKED = (
+    "UEsDBAoACQAAAHcYeV00EGkVEAAAAAQAAAAJABwAc2V0LzEudGlmVVQJAAMSUAZrElAGa3V4CwABBAAAAAAEAAAAAF"
+    "XWByi1bBWCCF3hCYMLbexQSwcINBBpFRAAAAAEAAAAUEsBAh4DCgAJAAAAdxh5XTQQaRUQAAAABAAAAAkAGAAAAAAA"
+    "AQAAAKSBAAAAAHNldC8xLnRpZlVUBQADElAGa3V4CwABBAAAAAAEAAAAAFBLBQYAAAAAAQABAE8AAABjAAAAAAA="
+)
+
+
+def test_a_locked_zip(tmp_path, server):
+    """Opened with the password that its publisher names; another one is told and leaves nothing."""
+    Server.files["/a.zip"] = base64.b64decode(LOCKED)
+    with pytest.raises(BenchError, match=r"a.zip cannot be unpacked for set: .*password"):
+        get(part(tmp_path, server, password="other"))
+    held = part(tmp_path, server, password="McM_CDM")
+    assert not held.here
+    get(held)
+    assert (held.place / "1.tif").read_bytes() == b"tiff"
+
+
+def test_a_folder_of_another_name(tmp_path, server):
+    """What an archive calls otherwise comes to the place under its own name."""
+    Server.files["/a.zip"] = zipped("abc")
+    held = Part("x", tmp_path / "data" / "x", "h", archive=Archive(f"{server}/a.zip", inside="set"))
+    get(held)
+    assert sorted(p.name for p in held.place.iterdir()) == ["a", "b", "c"]
+
+
 def test_no_way_out_of_the_folder(tmp_path, server):
     """An archive cannot write beside its place."""
     made = io.BytesIO()
@@ -162,8 +190,8 @@ def flowers(tmp_path, server, monkeypatch):
 
     made = io.BytesIO()
     np.savez(made, **{f"{p}_images": np.zeros((4, 28, 28), np.uint8) for p in ("train", "val", "test")})
-    Server.files["/record/6496656/files/breastmnist.npz"] = made.getvalue()
-    monkeypatch.setitem(medmnist.MD5, "breastmnist", hashlib.md5(made.getvalue()).hexdigest())
+    Server.files["/records/10519652/files/breastmnist.npz"] = made.getvalue()
+    monkeypatch.setitem(medmnist.MD5, "breastmnist", [hashlib.md5(made.getvalue()).hexdigest()])
     own = medmnist.Archive
 
     def here(url, md5):
@@ -178,7 +206,7 @@ def test_fetch_shows_before_it_downloads(tmp_path, flowers):
     shown = CliRunner().invoke(app, ["fetch", flowers], input="n\n")
     assert shown.exit_code == 1
     said = " ".join(shown.output.split())
-    size = len(Server.files["/record/6496656/files/breastmnist.npz"]) / 1e6
+    size = len(Server.files["/records/10519652/files/breastmnist.npz"]) / 1e6
     for text in (f"size {size:,.1f} MB", "licence CC BY 4.0", f"goes to {tmp_path}/data/breastmnist.npz"):
         assert text in said
     assert {command for command, _ in Server.asked} == {"HEAD"}

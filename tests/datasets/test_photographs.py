@@ -65,7 +65,7 @@ def test_cbsd68_is_kept_out_of_bsds500(tmp_path):
     splits = Bsd(root=str(tmp_path), size=16).load()
     assert (len(splits.train) + len(splits.validation), len(splits.test)) == (432, 68)
     (tmp_path / "CBSD68" / "1200.png").rename(tmp_path / "CBSD68" / "0000.png")
-    with pytest.raises(UsageError, match=r"1 test pictures \(0000.png.*KAIR.*train=FOLDER"):
+    with pytest.raises(UsageError, match=r"1 test pictures \(0000.png.*FFDNet.*train=FOLDER"):
         Bsd(root=str(tmp_path), size=16).load()
 
 

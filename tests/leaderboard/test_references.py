@@ -106,7 +106,7 @@ def test_rows_of_their_own_kind(make, results):
         assert "35.73" in text, form
         assert "dip-ct-benchmark" in text, form
     published_lines = [line for line in shown["latex"].splitlines() if line.strip().startswith("published")]
-    assert len(published_lines) == 6
+    assert len(published_lines) == 7
     assert all(line.count("&") == 6 for line in published_lines)
     rows = [line for line in shown["markdown"].splitlines() if line.startswith("|")]
     assert len({line.count("|") - line.count("\\|") for line in rows}) == 1

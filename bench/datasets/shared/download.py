@@ -26,11 +26,15 @@ class Archive:
         url: its address.
         md5: of the file, where its publisher or a library that fetches it names one.
         contents_md5: of the folder that it leaves, as deepinv computes it: over the MD5 of each file.
+        inside: name of the folder in it that is wanted; default: that of the place it goes to, or all of it.
+        password: that a zip is locked with, where its publisher names one.
     """
 
     url: str
     md5: str = ""
     contents_md5: str = ""
+    inside: str = ""
+    password: str = ""
 
     @property
     def name(self) -> str:
@@ -114,7 +118,7 @@ def get(part: Part) -> None:
         part.place.parent.mkdir(parents=True, exist_ok=True)
         file = _downloaded(part.archive, part.place.parent)
         _unpacked(file, part)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, RuntimeError) as error:
         raise BenchError(f"{part.archive.url} cannot be unpacked for {part.name}: {error}") from error
     except OSError as error:
         raise BenchError(f"{part.name} cannot be stored in {part.place.parent}: {error}") from error
@@ -169,6 +173,7 @@ def _unpacked(file: Path, part: Part) -> None:
     """Unpack an archive beside ``part.place``; a plain file is moved there."""
     if zipfile.is_zipfile(file) and file.suffix == ".zip":
         with zipfile.ZipFile(file) as zipped:
+            zipped.setpassword(part.archive.password.encode() if part.archive else b"")
             _extract(zipped.extractall, part)  # which drops what would lead out of the folder
     elif tarfile.is_tarfile(file):
         with tarfile.open(file) as tarred:
@@ -188,7 +193,8 @@ def _extract(extractall: Callable[[Path], None], part: Part) -> None:
     draft = part.place.parent / f".{part.place.name}.unpacking"
     shutil.rmtree(draft, ignore_errors=True)
     extractall(draft)
-    inside = next((path for path in sorted(draft.rglob(part.place.name)) if path.is_dir()), draft)
+    wanted = (part.archive and part.archive.inside) or part.place.name
+    inside = next((path for path in sorted(draft.rglob(wanted)) if path.is_dir()), draft)
     shutil.rmtree(part.place, ignore_errors=True)
     os.replace(inside, part.place)
     shutil.rmtree(draft, ignore_errors=True)

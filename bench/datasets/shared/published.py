@@ -14,7 +14,8 @@ from bench.datasets.shared.scale import Scale
 from bench.datasets.shared.split import Sizes, Subset, cut, size_of_each
 from bench.errors import UsageError, at_least
 
-DIV2K_HOME, DIV2K_LICENCE = "https://data.vision.ee.ethz.ch/cvl/DIV2K", "for academic research only"
+DIV2K_HOME = "https://data.vision.ee.ethz.ch/cvl/DIV2K"
+DIV2K_LICENCE = "for academic research only; the copyright is that of each image's owner"
 #: deepinv's downloader names address and MD5 of the unpacked folders.
 DIV2K_TRAIN = Archive(
     "http://data.vision.ee.ethz.ch/cvl/DIV2K/DIV2K_train_HR.zip",
