@@ -34,8 +34,6 @@ def linear_part(operator: Operator) -> Operator:
 
 def why_not_linear(operator: Operator) -> str:
     """Why there is no linear part, as :meth:`bench.models.Model.fits` says it; empty if there is."""
-    if operator.image_dtype.is_complex:
-        return "it works on real images, and these are complex"
     try:
         linear_part(operator)
     except NotImplementedError as error:
@@ -44,24 +42,28 @@ def why_not_linear(operator: Operator) -> str:
 
 
 class System:
-    """A linear operator scaled to norm 1, ``A / |A|``; the norm is found by power iteration.
+    """A linear operator scaled to norm 1, ``A / |A|``; power iteration finds a norm that it does not know.
 
     Args:
         operator: chains and noise included.
         device: of what it is applied to.
 
     Attributes:
-        norm: largest singular value of the operator, at most 1 % too large.
+        norm: largest singular value of the operator, at most 1 % too large; where the operator knows a bound
+            itself, that bound and 1 %.
     """
 
     def __init__(self, operator: Operator, device: torch.device):
         self.operator = linear_part(operator)
         self.generator = torch.Generator(device)
         self.norm = 1.0
-        known = _NORMS.setdefault(operator, {})
-        if device not in known:
-            known[device] = self._norm(device)
-        self.norm = known[device]
+        told = self.operator.norm
+        self.norm = self._found(operator, device) if told is None else MARGIN * told
+
+    @property
+    def bare_norm(self) -> float:
+        """The norm without the margin by which steps are kept stable."""
+        return self.norm / MARGIN
 
     def forward(self, x: Tensor) -> Tensor:
         """``A x / |A|``."""
@@ -75,10 +77,17 @@ class System:
         """``y / |A|``: the measurement that belongs to the scaled operator."""
         return y / self.norm
 
+    def _found(self, operator: Operator, device: torch.device) -> float:
+        known = _NORMS.setdefault(operator, {})
+        if device not in known:
+            known[device] = self._norm(device)
+        return known[device]
+
     @torch.no_grad()
     def _norm(self, device: torch.device) -> float:
-        start = torch.randn(1, *self.operator.image_shape, generator=torch.Generator().manual_seed(0))
-        x = start.to(device)
+        generator = torch.Generator().manual_seed(0)
+        shape, dtype = (1, *self.operator.image_shape), self.operator.image_dtype
+        x = torch.randn(shape, generator=generator, dtype=dtype).to(device)
         for _ in range(POWER_STEPS):
             x = self.adjoint(self.forward(x / x.norm()))
             if not x.any():
@@ -99,5 +108,5 @@ def choosing_pairs(problem: TrainingProblem) -> Iterator[Batch]:
 
 
 def inner(a: Tensor, b: Tensor) -> Tensor:
-    """Scalar product per image, shaped to multiply images of the shape of ``a``."""
-    return (a * b).flatten(1).sum(1).view(-1, *[1] * (a.dim() - 1))
+    """Real part of the scalar product per image, shaped to multiply images of the shape of ``a``."""
+    return (a * b.conj()).real.flatten(1).sum(1).view(-1, *[1] * (a.dim() - 1))

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from bench.models._unrolled import GAIN, OnPlane, UnrolledModel, Update, as_plane
+from bench.models._unrolled import GAIN, OnPlane, UnrolledModel, Update, image_planes, measured_planes
 from bench.operators import Operator
 from bench.problem import TrainingProblem
 
@@ -40,15 +40,15 @@ class LearnedPrimalDual(UnrolledModel):
         super().__init__(iterations, memory, width)
 
     def build(self, problem: TrainingProblem) -> nn.Module:
-        planes = as_plane(problem.operator.measurement_shape)[0]
-        return PrimalDual(problem.image_shape[0], planes, self.iterations, self.memory, self.width)
+        planes = measured_planes(problem.operator)
+        return PrimalDual(image_planes(problem), planes, self.iterations, self.memory, self.width)
 
 
 class PrimalDual(nn.Module):
     """The unrolled iteration as a module, from measurements and operator to images.
 
     Args:
-        channels: of the image.
+        channels: of the image; real and imaginary parts count as one each.
         planes: of the measurement laid out as an image.
         iterations: as of the model, like the rest.
         memory: images and measurements carried along.
@@ -72,4 +72,4 @@ class PrimalDual(nn.Module):
         for dual, primal in zip(self.dual, self.primal, strict=True):
             h = h + dual(torch.cat([h, system.project(f[:, -c:]), g], 1))
             f = f + primal(torch.cat([f, system.back_project(h[:, :m])], 1))
-        return f[:, :c]
+        return system.image(f[:, :c])

@@ -25,7 +25,7 @@ STEP, LEAST_STEP, LARGEST_STEP = 0.06, 0.1, 10.0
 class TV(LinearModel):
     """Total variation by a primal-dual method, weight chosen by the validation split; linear operators.
 
-    The minimum, over x in the range of the dataset's values, of
+    The minimum, over x in the range of the dataset's values (over all x, where images are complex), of
 
         |A x - y|^2 / (2 |A|^2) + weight sum_p |(grad x)_p|
 
@@ -76,13 +76,13 @@ class TV(LinearModel):
         y = system.scaled(y)
         step = min(max(STEP / math.sqrt(max(weight / (high - low), 1e-12)), LEAST_STEP), LARGEST_STEP)
         data_step, tv_step = 0.5 / step, 0.5 / (8 * step)  # |A| = 1, |grad|^2 <= 8
-        x = system.adjoint(y).clamp(low, high)
+        x = _within(system.adjoint(y), low, high)
         ahead, data, edges = x, torch.zeros_like(y), torch.zeros_like(gradient(x))
         for _ in range(self.iterations):
             data = (data + data_step * (system.forward(ahead) - y)) / (1 + data_step)
             edges = _shrunk(edges + tv_step * gradient(ahead), weight)
             before = x
-            x = (x - step * (system.adjoint(data) + gradient_adjoint(edges))).clamp(low, high)
+            x = _within(x - step * (system.adjoint(data) + gradient_adjoint(edges)), low, high)
             ahead = 2 * x - before
         return x
 
@@ -125,7 +125,12 @@ def gradient_adjoint(edges: Tensor) -> Tensor:
     return x
 
 
+def _within(x: Tensor, low: float, high: float) -> Tensor:
+    """``x`` in the range of values; complex numbers have none."""
+    return x if x.is_complex() else x.clamp(low, high)
+
+
 def _shrunk(edges: Tensor, weight: float) -> Tensor:
     """Each pixel's gradient (both directions, all channels) brought to a length of at most ``weight``."""
-    length = edges.square().sum((0, 2), keepdim=True).sqrt()
+    length = edges.abs().square().sum((0, 2), keepdim=True).sqrt()
     return edges * (weight / length.clamp_min(1e-30)).clamp_max(1)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from bench.models._unrolled import GAIN, OnPlane, UnrolledModel, Update
+from bench.models._unrolled import GAIN, OnPlane, UnrolledModel, Update, image_planes
 from bench.operators import Operator
 from bench.problem import TrainingProblem
 
@@ -40,14 +40,14 @@ class UnrolledGradient(UnrolledModel):
         super().__init__(iterations, memory, width)
 
     def build(self, problem: TrainingProblem) -> nn.Module:
-        return GradientDescent(problem.image_shape[0], self.iterations, self.memory, self.width)
+        return GradientDescent(image_planes(problem), self.iterations, self.memory, self.width)
 
 
 class GradientDescent(nn.Module):
     """The unrolled iteration as a module, from measurements and operator to images.
 
     Args:
-        channels: of the image.
+        channels: of the image; real and imaginary parts count as one each.
         iterations: as of the model, like the rest.
         memory: images carried along.
         width: channels between the convolutions.
@@ -67,4 +67,4 @@ class GradientDescent(nn.Module):
         for step in self.steps:
             gradient = system.back_project(system.project(state[:, :c]) - g)
             state = state + step(torch.cat([state, gradient], 1))
-        return state[:, :c]
+        return system.image(state[:, :c])

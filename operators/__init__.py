@@ -116,6 +116,8 @@ class Operator(ABC):
     image_dtype: torch.dtype = torch.float32
     #: What runs down and across :meth:`picture`, such as angle and detector; empty where that is an image.
     picture_axes: tuple[str, str] | tuple[()] = ()
+    #: Largest singular value of a linear operator, or a little more, where it is known without trying.
+    norm: float | None = None
     #: Standard deviation of an operator that adds Gaussian noise and does nothing else.
     gaussian: float | None = None
 

@@ -70,6 +70,7 @@ class MRI(Operator):
             )
         at_least(1, coils=coils)
         self.coils = coils
+        self.norm = 1.0 if coils == 1 else None
         self.lines = _lines(self.image_shape[-1], acceleration, centre_fraction, seed)
 
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:

@@ -7,12 +7,12 @@ import torch
 from deepinv import models, optim
 from torch import Tensor, nn
 
-from bench.deepinv.convert import native
+from bench.deepinv.choosing import best_on_validation
+from bench.deepinv.convert import native, why_not_native
 from bench.deepinv.layout import forked
 from bench.errors import at_least
-from bench.metrics.psnr import capped_psnr
 from bench.models import Model
-from bench.models._linear import LinearModel, System, choosing_pairs
+from bench.models._linear import System
 from bench.operators import Operator
 from bench.operators.shared.chain import Identity, last_noise, without_noise
 from bench.problem import TrainingProblem
@@ -68,6 +68,12 @@ def MedianFilter(kernel_size: int = 3) -> Denoise:
     return lambda x, strength: torch.lerp(x, made(x), min(strength / 0.3, 1.0))
 
 
+def BM3D(search_radius: int = 19, hard_threshold: float = 3.0) -> Denoise:
+    """Similar patches found, stacked and filtered in two stages, by deepinv's own code; strength: sigma."""
+    made: Denoise = models.BM3D(use_legacy=False, search_radius=search_radius, hard_threshold=hard_threshold)
+    return made
+
+
 def _fresh(kind: Any, steps: int, x: Tensor, strength: float) -> Tensor:
     """By a new object, as one starts from what it found last; so many steps, whatever the batch."""
     out: Tensor = kind(n_it_max=steps, crit=0.0)(x, strength)
@@ -78,12 +84,12 @@ CLASSICAL: dict[str, Callable[..., Denoise]] = {
     maker.__name__: maker
     for maker in (
         TVDenoiser, TVL1Denoiser, TGVDenoiser, WaveletDenoiser, WaveletDictDenoiser, BilateralFilter,
-        MedianFilter,
+        MedianFilter, BM3D,
     )
 }  # fmt: skip
 
 
-class ClassicalDenoiser(LinearModel):
+class ClassicalDenoiser(Model):
     """Directly where the operator only adds noise, elsewhere as the prior of deepinv's plug-and-play.
 
     Args:
@@ -101,6 +107,9 @@ class ClassicalDenoiser(LinearModel):
             raise ValueError(f"strength must be positive, not {strength}")
         self.strength, self.iterations = strength, iterations
         self.denoise = type(self).maker(**settings)
+
+    def fits(self, operator: Operator) -> str:
+        return why_not_native(operator)
 
     @torch.no_grad()
     def fit(self, problem: TrainingProblem) -> History:
@@ -151,20 +160,11 @@ def choose_strength(
     if given is not None:
         return given, 1
     low, high = problem.value_range
-    batches = list(choosing_pairs(problem))
-    scores: dict[float, float] = {}
 
-    def score(strength: float) -> float:
-        if strength not in scores:
-            images = (plug_and_play(denoise, strength, b.y, b.operator, iterations) for b in batches)
-            quality = [capped_psnr(x, b.x, high - low) for x, b in zip(images, batches, strict=True)]
-            scores[strength] = sum(float(q.nan_to_num(-1e9).sum()) for q in quality)
-        return scores[strength]
+    def image(y: Tensor, operator: Operator, strength: float) -> Tensor:
+        return plug_and_play(denoise, strength, y, operator, iterations)
 
-    best = max(((high - low) * strength for strength in COARSE), key=score)
-    for factor in FACTORS:
-        best = max((best, best / factor, best * factor), key=score)
-    return best, len(scores)
+    return best_on_validation(problem, image, [(high - low) * strength for strength in COARSE], FACTORS)
 
 
 def known_sigma(operator: Operator) -> float | None:

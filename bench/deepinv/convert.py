@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bench.deepinv.noises import NoiseOperator
 from bench.deepinv.operators import PhysicsOperator
+from bench.models._linear import why_not_linear
 from bench.operators import Operator, note
 from bench.operators.noise import Noise
 from bench.operators.shared.chain import Identity, last_noise, without_noise
@@ -150,6 +151,19 @@ class Native:
     def image(self, x: Tensor) -> Tensor:
         """The method's image as the harness's."""
         return self.wrapped.images.from_native(x, self.wrapped.image_dtype) if self.wrapped else x
+
+
+def why_not_native(operator: Operator) -> str:
+    """Why deepinv's denoisers, priors and networks cannot work with an operator; empty if they can."""
+    if reason := why_not_linear(operator):
+        return reason
+    clean = without_noise(operator)
+    kind = clean.images.kind if isinstance(clean, PhysicsOperator) else "plain"
+    if kind in ("single", "complex"):
+        return "deepinv sees its images as complex numbers, which denoisers and priors of deepinv do not take"
+    if operator.image_dtype.is_complex and kind != "pairs":
+        return "its images are complex, which methods of deepinv take from deepinv.MRI and MultiCoilMRI alone"
+    return ""
 
 
 def native(operator: Operator, device: torch.device) -> Native:

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.deepinv.classical import choose_strength, known_sigma, plug_and_play
+from bench.deepinv.convert import native, why_not_native
 from bench.deepinv.layout import forked
 from bench.deepinv.networks import Maker, Pretrained, network, weights_digest
 from bench.errors import UsageError
 from bench.models import NetworkModel
-from bench.models._linear import why_not_linear
 from bench.models._padding import Padded
 from bench.operators import Operator
 from bench.operators.shared.chain import Identity, without_noise
@@ -71,7 +71,7 @@ class NetworkDenoiser(NetworkModel):
         return weights_digest(cls.__name__, params["pretrained"], settings)
 
     def fits(self, operator: Operator) -> str:
-        return why_not_linear(operator) if self.pretrained else super().fits(operator)
+        return why_not_native(operator) if self.pretrained else super().fits(operator)
 
     def network(self, in_channels: int, out_channels: int, image_size: tuple[int, int]) -> nn.Module:
         inner = network(type(self).__name__, in_channels, False, self.settings).train()
@@ -111,8 +111,6 @@ class NetworkDenoiser(NetworkModel):
         self.chosen = state["chosen"].to(problem.device)
 
     def _frozen(self, problem: TrainingProblem, pretrained: bool | str) -> None:
-        from bench.deepinv.convert import native
-
         channels = native(problem.operator, problem.device).channels
         if problem.value_range != (0.0, 1.0):
             raise UsageError(

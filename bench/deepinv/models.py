@@ -1,7 +1,8 @@
 """deepinv's denoisers and reconstructors by name, as deepinv.TGVDenoiser; bench list deepinv has them all.
 
 A denoiser works directly where the operator only adds noise, elsewhere inside deepinv's plug-and-play; its
-strength is chosen on the validation split. Networks are trained by the recipe like any other; with
+strength is chosen on the validation split. Optimisation algorithms take a data fidelity and a prior by name,
+as deepinv.PGD:prior=TV, whose weight is chosen there too. Networks are trained by the recipe; with
 ``pretrained=true`` they are deepinv's weights, downloaded into its cache, or those of a .safetensors file.
 """
 
@@ -17,7 +18,7 @@ packages = ("deepinv",)
 
 _BASE = "it is a base class"
 _PARTS = "it is made from other objects, which text cannot give; a .py file can make it"
-_PRIOR = "its data fidelity and prior cannot be text; the denoisers' own names run it as plug-and-play"
+_BREGMAN = "its argument bregman_potential cannot be text; with the default it is"
 #: What cannot be named, and why.
 refused = {
     "Denoiser": _BASE,
@@ -30,15 +31,8 @@ refused = {
     "PosteriorDiffusion": _PARTS,
     "ULA": _PARTS,
     "SKRock": _PARTS,
-    "ADMM": _PRIOR,
-    "DRS": _PRIOR,
-    "GD": _PRIOR,
-    "MD": _PRIOR,
-    "HQS": _PRIOR,
-    "PDCP": _PRIOR,
-    "PGD": _PRIOR,
-    "FISTA": _PRIOR,
-    "PMD": _PRIOR,
+    "MD": f"{_BREGMAN} GD",
+    "PMD": f"{_BREGMAN} PGD",
     "SIRT": "landweber is its like, stopped by the validation split; a .py file can make it",
     "MLEM": "it is for Poisson counts of nonnegative operators; a .py file can make it",
     "OSEM": "it is for Poisson counts of nonnegative operators; a .py file can make it",
@@ -63,7 +57,6 @@ refused = {
     "SRResNet": "it enlarges by 4 and is given no operator; super_resolution+unet is the like",
     "Poisson2Sparse": "it trains on each image by itself with a data loader of its own",
     "GSDRUNet": "it takes gradients of itself, which neither our training nor plug-and-play allows for",
-    "BM3D": "it needs the package bm3d, which is not free software",
 }
 
 
@@ -72,10 +65,11 @@ def members() -> list[str]:
     require()
     from bench.deepinv.classical import CLASSICAL, DeepImagePrior
     from bench.deepinv.networks import NETWORKS
+    from bench.deepinv.optimizers import OPTIMIZERS
     from bench.deepinv.sampling import SAMPLING
     from bench.deepinv.unrolled import UNROLLED
 
-    return sorted([*CLASSICAL, *NETWORKS, *SAMPLING, *UNROLLED, DeepImagePrior.__name__])
+    return sorted([*CLASSICAL, *NETWORKS, *OPTIMIZERS, *SAMPLING, *UNROLLED, DeepImagePrior.__name__])
 
 
 @cache
@@ -85,10 +79,13 @@ def member(name: str) -> type[Model]:
     from bench.deepinv.classical import CLASSICAL, ClassicalDenoiser, DeepImagePrior
     from bench.deepinv.learned import NetworkDenoiser
     from bench.deepinv.networks import NETWORKS
+    from bench.deepinv.optimizers import OPTIMIZERS
     from bench.deepinv.sampling import SAMPLING
     from bench.deepinv.unrolled import UNROLLED
 
-    whole: dict[str, type[Model]] = {**SAMPLING, **UNROLLED, "DeepImagePrior": DeepImagePrior}
+    whole: dict[str, type[Model]] = {
+        **OPTIMIZERS, **SAMPLING, **UNROLLED, "DeepImagePrior": DeepImagePrior
+    }  # fmt: skip
     if name in whole:
         return whole[name]
     maker: Any = CLASSICAL.get(name) or NETWORKS[name]

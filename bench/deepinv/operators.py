@@ -154,6 +154,7 @@ class PhysicsOperator(Operator):
                 f"deepinv.{type(self).__name__} takes no images of {self.image_shape}: {error}"
             ) from error
         self._closed = _closed_form(made)
+        self.norm = 1.0 if isinstance(made, physics.MRI) else None
 
     def make(self, generator: torch.Generator, **params: Any) -> Any:
         """The physics of deepinv, for images of ``image_shape``, on the CPU."""

@@ -9,12 +9,12 @@ from deepinv import optim, physics, sampling
 from torch import Tensor, nn
 
 from bench.deepinv.classical import known_sigma
-from bench.deepinv.convert import Native, native
+from bench.deepinv.convert import Native, native, why_not_native
 from bench.deepinv.layout import forked
 from bench.deepinv.networks import Pretrained, network, weights_digest
 from bench.errors import UsageError, at_least
 from bench.models import Model
-from bench.models._linear import System, why_not_linear
+from bench.models._linear import System
 from bench.operators import Operator
 from bench.problem import TrainingProblem
 from bench.training import History
@@ -65,7 +65,7 @@ class WithWeights(Model):
             return (
                 f"it is made of trained weights; say deepinv.{name}:pretrained=true, or a .safetensors file"
             )
-        if reason := why_not_linear(operator):
+        if reason := why_not_native(operator):
             return reason
         if self.sigma is None and not known_sigma(operator):
             return "it has to know the deviation of the noise, which is not Gaussian here; give sigma"

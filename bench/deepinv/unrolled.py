@@ -7,10 +7,9 @@ import torch
 from deepinv import models, physics
 from torch import Tensor, nn
 
-from bench.deepinv.convert import native
+from bench.deepinv.convert import native, why_not_native
 from bench.errors import at_least
 from bench.models import NetworkModel
-from bench.models._linear import why_not_linear
 from bench.operators import Operator
 from bench.operators.shared.chain import without_noise
 from bench.problem import TrainingProblem
@@ -69,7 +68,7 @@ class MoDL(NetworkModel):
         self.iterations, self.width, self.depth = iterations, width, depth
 
     def fits(self, operator: Operator) -> str:
-        return why_not_linear(operator)
+        return why_not_native(operator)
 
     def build(self, problem: TrainingProblem) -> nn.Module:
         return Unrolled(models.MoDL(_cnn(problem, self.width, self.depth), self.iterations))
@@ -93,7 +92,7 @@ class VarNet(NetworkModel):
         self.cascades, self.width, self.depth = cascades, width, depth
 
     def fits(self, operator: Operator) -> str:
-        made: Any = native(operator, torch.device("cpu")).physics if not why_not_linear(operator) else None
+        made: Any = native(operator, torch.device("cpu")).physics if not why_not_native(operator) else None
         if isinstance(made, physics.MRI | physics.MultiCoilMRI):
             return ""
         name = type(without_noise(operator)).__name__

@@ -52,6 +52,7 @@ class Cartesian(Operator):
     ):
         super().__init__(image_shape)
         self.scans, self.coils, self.room = list(scans), coils, room
+        self.norm = max(map(_loudest, self.scans), default=1.0)
 
     def items(self, first: int, last: int) -> "Operator":
         return type(self)(self.image_shape, self.scans[first:last], self.coils, self.room)
@@ -123,6 +124,11 @@ def inner(x: Tensor, size: Sequence[int]) -> Tensor:
     """The middle ``size`` of the last two axes; a view."""
     top, left = ((whole - part) // 2 for whole, part in zip(x.shape[-2:], size, strict=True))
     return x[..., top : top + size[0], left : left + size[1]]
+
+
+def _loudest(scan: Scan) -> float:
+    """The norm of a scan with all lines: the largest root of sum of squares of its maps; 1 of one coil."""
+    return 1.0 if scan.maps is None else float(rss(scan.maps).max())
 
 
 def rss(images: Tensor) -> Tensor:

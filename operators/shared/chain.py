@@ -16,6 +16,7 @@ class Identity(Operator):
 
     linear = True
     exact_inverse = True
+    norm = 1.0
 
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
         return x.clone()
