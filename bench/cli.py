@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from bench.console import completion
 from bench.console.options import recipe_options
 from bench.errors import BenchError, UsageError, reason
 from bench.plugins import plugin_line
@@ -19,7 +20,6 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 
 
@@ -31,6 +31,21 @@ def _folder(text: str | Path) -> Path:
 
 
 Results = Annotated[Path, typer.Option(parser=_folder, metavar="FOLDER", help="Folder of the run records.")]
+RunName = Annotated[
+    str,
+    typer.Argument(
+        autocompletion=completion.runs,
+        help="The run's name, or its beginning; or its method's, where that has one run.",
+    ),
+]
+RecordedOperator = Annotated[
+    str | None,
+    typer.Option("--operator", "-o", autocompletion=completion.operators, help="As the table names it."),
+]
+RecordedDataset = Annotated[
+    str | None,
+    typer.Option("--dataset", "-d", autocompletion=completion.datasets, help="As the table names it."),
+]
 RankBy = Annotated[str, typer.Option(help="Metric; -name for one of your own that is better lower.")]
 
 
@@ -82,15 +97,32 @@ def common(
 def run(
     file: Annotated[str | None, typer.Argument(help="A suite of your own: a .toml file.")] = None,
     operator: Annotated[
-        list[str] | None, typer.Option("--operator", "-o", help="name:key=value, a+b, or a .py; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--operator",
+            "-o",
+            autocompletion=completion.operators,
+            help="name:key=value, a+b, or a .py; repeatable.",
+        ),
     ] = None,
     model: Annotated[
-        list[str] | None, typer.Option("--model", "-m", help="name:key=value, or a .py file; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            autocompletion=completion.models,
+            help="name:key=value, or a .py file; repeatable.",
+        ),
     ] = None,
     suite: Annotated[str | None, typer.Option(help="paper, contrast, controls, or a .toml file.")] = None,
     dataset: Annotated[
         list[str] | None,
-        typer.Option("--dataset", "-d", help="name:key=value, or a .py file; repeatable (photos)."),
+        typer.Option(
+            "--dataset",
+            "-d",
+            autocompletion=completion.datasets,
+            help="name:key=value, or a .py file; repeatable (photos).",
+        ),
     ] = None,
     grid: Annotated[
         list[str] | None,
@@ -109,10 +141,18 @@ def run(
     seeds: Annotated[int | None, typer.Option(min=1, max=1000, help="That many: 0, 1, 2, ...")] = None,
     problem_seed: Annotated[int, typer.Option(help="Seed of key, masks and test noise.")] = 0,
     protocol: Annotated[
-        str | None, typer.Option(help="How images are scored: a name, or a .toml file (the dataset's own).")
+        str | None,
+        typer.Option(
+            autocompletion=completion.ways_of_scoring,
+            help="How images are scored: a name, or a .toml file (the dataset's own).",
+        ),
     ] = None,
     metric: Annotated[
-        list[str] | None, typer.Option(help="One more metric: name:key=value, or a .py file; repeatable.")
+        list[str] | None,
+        typer.Option(
+            autocompletion=completion.metrics,
+            help="One more metric: name:key=value, or a .py file; repeatable.",
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     results: Results = Path("results"),
@@ -219,7 +259,11 @@ def _train_size(text: str) -> int | None:
 @app.command("list")
 def list_names(
     what: Annotated[
-        str, typer.Argument(help="operators, models, datasets, metrics, protocols; or a name: all about it.")
+        str,
+        typer.Argument(
+            autocompletion=completion.anything,
+            help="operators, models, datasets, metrics, protocols; or a name: all about it.",
+        ),
     ] = "all",
 ) -> None:
     """Show what there is, with one line each; or one thing whole: formula, parameters, shapes, reference.
@@ -240,7 +284,12 @@ def list_names(
 
 @app.command()
 def fetch(
-    dataset: Annotated[str, typer.Argument(help="name:key=value, as bench list datasets shows them.")],
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            autocompletion=completion.datasets, help="name:key=value, as bench list datasets shows them."
+        ),
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Download without asking.")] = False,
 ) -> None:
     """Download a dataset; what it is, its size, its licence and where it goes are shown before.
@@ -271,7 +320,10 @@ def fetch(
 @app.command()
 def check(
     names: Annotated[
-        list[str], typer.Argument(help="Operators or models: name:key=value, a+b, or a .py file.")
+        list[str],
+        typer.Argument(
+            autocompletion=completion.checked, help="Operators or models: name:key=value, a+b, or a .py file."
+        ),
     ],
 ) -> None:
     """Hold operators and models to their contract, yours too; exit code 1 if one breaks a rule.
@@ -287,7 +339,8 @@ def check(
 
     failed = []
     for name in names:
-        checks = checked(name)
+        with console.status(f"checking {escape(name)}"):
+            checks = checked(name)
         failed += [check for check in checks if not check.passed]
         console.print(checks_table(name, checks))
         console.print()
@@ -297,8 +350,15 @@ def check(
 
 @app.command()
 def describe(
-    operator: Annotated[str, typer.Argument(help="name:key=value, a+b, or a .py file.")],
-    dataset: Annotated[str, typer.Option("--dataset", "-d", help="The images it is measured on.")] = "photos",
+    operator: Annotated[
+        str, typer.Argument(autocompletion=completion.operators, help="name:key=value, a+b, or a .py file.")
+    ],
+    dataset: Annotated[
+        str,
+        typer.Option(
+            "--dataset", "-d", autocompletion=completion.datasets, help="The images it is measured on."
+        ),
+    ] = "photos",
     seed: Annotated[int, typer.Option(help="Seed of the operator and its noise.")] = 0,
     results: Results = Path("results"),
 ) -> None:
@@ -330,7 +390,13 @@ def describe(
 def leaderboard(
     results: Results = Path("results"),
     operator: Annotated[
-        str | None, typer.Option("--operator", "-o", help="Only this operator, as the table names it.")
+        str | None,
+        typer.Option(
+            "--operator",
+            "-o",
+            autocompletion=completion.operators,
+            help="Only this operator, as the table names it.",
+        ),
     ] = None,
     form: Annotated[
         str, typer.Option("--format", help="table; or csv, markdown, latex: printed, nothing is written.")
@@ -358,15 +424,16 @@ def leaderboard(
       bench leaderboard --results leaderboard/published --readme docs/results.md
     """
     from bench.console.screen import console, errors
-    from bench.leaderboard import export
+    from bench.leaderboard import export, find
     from bench.leaderboard.across import overall
     from bench.leaderboard.publish import publish
     from bench.leaderboard.readme import update
     from bench.leaderboard.table import board
     from bench.leaderboard.terminal import overall_table, tables
 
-    whole = board(results, rank_by, against)
-    shown = whole.only(operator) if operator else whole
+    with console.status("reading and comparing the runs"):
+        whole = board(results, rank_by, against)
+        shown = find.only(whole, operator) if operator else whole
     if whole.loaded.skipped:
         errors.print(whole.loaded.summary(), style="yellow", markup=False, highlight=False, soft_wrap=True)
     if form != "table":
@@ -378,44 +445,73 @@ def leaderboard(
         console.print(overall_table(summary))
     if not whole.records:
         console.print(f"no runs in {results} yet; bench run records them", markup=False)
-    for path in update(whole, results, readme) if readme else publish(whole, results):
+    with console.status("writing tables, plots and the page"):
+        written = update(whole, results, readme) if readme else publish(whole, results)
+    for path in written:
         console.print(str(path), markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
 def compare(
-    first: Annotated[str, typer.Argument(help="A method: its model's name, its label, or a run's name.")],
-    second: Annotated[str, typer.Argument(help="Another one.")],
-    operator: Annotated[str | None, typer.Option("--operator", "-o", help="As the table names it.")] = None,
-    dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="As the table names it.")] = None,
+    first: Annotated[
+        str,
+        typer.Argument(
+            autocompletion=completion.models, help="A method: its model's name, its label, or a run's name."
+        ),
+    ],
+    second: Annotated[str, typer.Argument(autocompletion=completion.models, help="Another one.")],
+    operator: RecordedOperator = None,
+    dataset: RecordedDataset = None,
     results: Results = Path("results"),
     rank_by: RankBy = "psnr",
 ) -> None:
     """Compare two methods: the leaderboard's verdict with its interval, and the share of images won.
 
-    The images where they differ most are named, and shown in a picture.
+    The problem need not be named where one alone has both. A picture shows the stored images with both
+    methods' errors, those first where they differ most.
 
-    Example:
-      bench compare unet attention_unet --operator xor_ctr
+    Examples:
+      bench compare unet attention_unet
+
+      bench compare unet tv --operator ct --dataset leaves
     """
+    from bench.console.screen import console
     from bench.leaderboard import compare as comparing
     from bench.leaderboard import find
     from bench.leaderboard.table import board
 
-    ranking = find.ranking(board(results, rank_by), operator, dataset)
-    methods = (find.method(ranking.group, name) for name in (first, second))
-    duel = comparing.duel(ranking, *methods)
+    with console.status("comparing"):
+        ranking = find.ranking(board(results, rank_by), operator, dataset, (first, second))
+        methods = (find.method(ranking.group, name) for name in (first, second))
+        duel = comparing.duel(ranking, *methods)
     print(comparing.text(duel))
-    print(comparing.write_picture(duel, results / "plots"))
+    if duel.samples:
+        print(comparing.write_picture(duel, results / "plots"))
 
 
 @app.command("tune")
 def tune_model(
-    model: Annotated[str, typer.Argument(help="name:key=value; what is given is left as it is.")],
-    operator: Annotated[str, typer.Option("--operator", "-o", help="name:key=value, a+b, or a .py file.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            autocompletion=completion.models, help="name:key=value; what is given is left as it is."
+        ),
+    ],
+    operator: Annotated[
+        str,
+        typer.Option(
+            "--operator",
+            "-o",
+            autocompletion=completion.operators,
+            help="name:key=value, a+b, or a .py file.",
+        ),
+    ],
     trials: Annotated[int, typer.Option(min=1, max=100_000, help="Settings to try.")] = 20,
     dataset: Annotated[
-        str, typer.Option("--dataset", "-d", help="name:key=value, or a .py file.")
+        str,
+        typer.Option(
+            "--dataset", "-d", autocompletion=completion.datasets, help="name:key=value, or a .py file."
+        ),
     ] = "photos",
     preset: Annotated[str, typer.Option(help="quick, or paper.")] = "quick",
     epochs: Annotated[int | None, typer.Option(help="Of each trial (the preset's).")] = None,
@@ -467,25 +563,29 @@ def merge(
 
 @app.command()
 def show(
-    run: Annotated[str, typer.Argument(help="The run's name, or its beginning.")],
+    run: RunName,
+    operator: RecordedOperator = None,
+    dataset: RecordedDataset = None,
     results: Results = Path("results"),
 ) -> None:
     """Show everything about one run.
 
-    Example:
+    Examples:
       bench show 3f2a
+
+      bench show unet --operator xor_ctr
     """
     from bench.leaderboard import find
     from bench.leaderboard import show as showing
     from bench.leaderboard.table import board
 
     whole = board(results)
-    print(showing.text(whole, find.run(whole.loaded, run)))
+    print(showing.text(whole, find.run(whole, run, operator, dataset)))
 
 
 @app.command()
 def verify(
-    run: Annotated[str, typer.Argument(help="The run's name, or its beginning.")],
+    run: RunName,
     trust: Annotated[
         list[str] | None,
         typer.Option(help="A .py file, plug-in, dataset, file or folder that it may use; repeatable."),
@@ -510,6 +610,7 @@ def verify(
 
       bench verify 3f2a --trust ./my_operator.py --trust my_images
     """
+    from bench.console.screen import console
     from bench.leaderboard import find
     from bench.leaderboard.loading import load
     from bench.runs.verify import verify as verified
@@ -518,12 +619,14 @@ def verify(
     if retrain:
         from bench.runs.retrain import retrain as trained_again
 
-        again = trained_again(record, trust or ())
+        with console.status("training again"):
+            again = trained_again(record, trust or ())
         print(again.text())
         if not again.agrees:
             raise typer.Exit(1)
         return
-    outcome = verified(record, trust or ())
+    with console.status("making the run's problem and model again, and scoring"):
+        outcome = verified(record, trust or ())
     print(outcome.text())
     if not outcome.verified:
         raise typer.Exit(1)

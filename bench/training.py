@@ -18,6 +18,7 @@ from bench.metrics.psnr import capped_psnr
 from bench.operators import Operator
 from bench.optimizers import make_optimizer, make_schedule
 from bench.problem import Batch, TrainingProblem
+from bench.progress import Progress
 from bench.recipe import Recipe
 from bench.runs.timing import synchronise
 
@@ -25,29 +26,6 @@ __all__ = ["Epoch", "History", "Progress", "Trainer"]
 
 #: Steps between two reports on a GPU, where looking at the loss makes the processor wait.
 REPORT_EVERY = 20
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is, for whoever shows it.
-
-    Attributes:
-        step: steps done in this epoch, or test images scored.
-        steps: how many there are; 0 if that is not known (a fit without epochs).
-        epoch: number, from 1; 0 outside training.
-        epochs: how many there will be at most.
-        loss: mean over the epoch so far.
-        validation_psnr: of the epoch before, in dB; NaN in the first.
-        stage: ``fitting``, ``training`` or ``scoring``.
-    """
-
-    step: int = 0
-    steps: int = 0
-    epoch: int = 0
-    epochs: int = 0
-    loss: float = float("nan")
-    validation_psnr: float = float("nan")
-    stage: str = "training"
 
 
 def _silent(progress: Progress) -> None:

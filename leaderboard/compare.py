@@ -107,12 +107,12 @@ def text(duel: Duel) -> str:
         f"  p-value          {_p(verdict.p)}, that it is {_resolution(duel)} at most; {_corrected(duel)}",
         f"  verdict          {_verdict(duel)}",
         f"  trainings        {' and '.join(str(n or 'none needed') for n in verdict.trainings)}",
-        f"  {claim.unit}s won{'':<{10 - len(claim.unit)}}{100 * verdict.won:.1f} % by {names[0]}, "
+        f"{f'  {claim.unit}s won':<19}{100 * verdict.won:.1f} % by {names[0]}, "
         f"{100 * verdict.lost:.1f} % by {names[1]}",
         f"  P({names[0]} > {names[1]})  {duel.probability:.2f}: of one training on as many such {claim.kind}",
         f"  scope            {scope(duel.ranking)}",
         *(["  Image by image and mean disagree."] if verdict.units_disagree else []),
-        f"  {claim.unit} by {claim.unit:<10}{_spread(duel)}",
+        f"{f'  {claim.unit} by {claim.unit}':<19}{_spread(duel)}",
     ]
     return "\n".join([*lines, *_pictured(duel)])
 

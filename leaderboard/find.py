@@ -1,6 +1,6 @@
 """Runs and methods by what people call them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.errors import UsageError
@@ -9,25 +9,59 @@ from bench.leaderboard.loading import Loaded
 from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.table import Board
 from bench.runs.record import Record
+from bench.spec import parse_chain
 
 
-def run(loaded: Loaded, name: str) -> Record:
-    """The run whose name begins with ``name``; a path to its folder serves too.
+def run(board: Board | Loaded, name: str, operator: str | None = None, dataset: str | None = None) -> Record:
+    """The run that a name means: the beginning of its own, its folder, or its method's if that has one run.
+
+    Args:
+        board: where it is looked for.
+        name: ``3f2a``, ``results/runs/3f2a...``, ``unet`` or ``unet:width=8``.
+        operator: only runs of this one.
+        dataset: likewise.
 
     Raises:
         UsageError: there is none, or there are several; the message lists them.
     """
+    loaded = board.loaded if isinstance(board, Board) else board
     wanted = Path(name).name if "/" in name else name
-    found = [r for r in loaded.records if r.fingerprint.startswith(wanted)] if wanted else []
-    exact = [r for r in found if r.fingerprint == wanted]
-    if len(exact or found) == 1:
-        return (exact or found)[0]
-    if found:
-        raise UsageError(f"{name!r} fits {len(found)} runs; give more of the name:\n{_listed(found)}")
+    records = [r for r in loaded.records if _is_of(r, operator, dataset)]
+    for fits in (
+        lambda r: r.fingerprint == wanted,
+        lambda r: bool(wanted) and r.fingerprint.startswith(wanted),
+        lambda r: r.spec.model.label == name,
+        lambda r: r.spec.model.name == name,
+    ):
+        found = [r for r in records if fits(r)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            more = "give more of the name, or --operator, --dataset, or the name of one of these"
+            raise UsageError(f"{name!r} fits {len(found)} runs; {more}:\n{_listed(found)}")
     left_out = [line for line in loaded.skipped if wanted and line.startswith(wanted)]
     if left_out:
         raise UsageError(f"run {left_out[0]} cannot be used")
-    raise UsageError(f"no run is called {name!r}; there are:\n{_listed(loaded.records)}")
+    raise UsageError(f"no run is called {name!r}; there are:\n{_listed(records)}")
+
+
+def _is_of(record: Record, operator: str | None, dataset: str | None) -> bool:
+    operators = (record.spec.operator_label, record.operator)
+    return _means(operator, *operators) and _means(dataset, record.spec.dataset.label)
+
+
+def _means(name: str | None, *labels: str) -> bool:
+    """Whether a name, as a table shows it or as it was typed, is one of these; None is any."""
+    return name is None or name in labels or _parts(name) in map(_parts, labels)
+
+
+def _parts(label: str) -> object:
+    """Names and parameters of a chain, in whatever order these were typed; the text itself if it is none."""
+    try:
+        chain = parse_chain(label)
+    except UsageError:  # words of a table: "ct (finer grid, noise 0.01)"
+        return label
+    return [(part.short_name, {key: str(value) for key, value in part.params.items()}) for part in chain]
 
 
 def _listed(records: Sequence[Record], most: int = 12) -> str:
@@ -39,19 +73,42 @@ def _listed(records: Sequence[Record], most: int = 12) -> str:
     return "\n".join([*lines, *more]) or "  none yet: bench run records them"
 
 
-def ranking(board: Board, operator: str | None, dataset: str | None) -> Ranking:
-    """The one problem of an operator and a dataset; either may be left out where it is not needed.
+def of_group(group: Group, operator: str | None, dataset: str | None) -> bool:
+    """Whether a problem is of an operator and a dataset, as the table names them or as they were typed.
+
+    The table's whole title serves for the operator too.
+    """
+    whole = f"{group.dataset} ({group.note})"
+    return _means(operator, group.operator, group.problem, group.title) and _means(
+        dataset, group.dataset, whole
+    )
+
+
+def only(board: Board, operator: str) -> Board:
+    """The part of a board of one operator, as the table names it or as it was typed.
+
+    Raises:
+        UsageError: there are no runs of that operator; the message says of which there are.
+    """
+    rankings = tuple(r for r in board.rankings if of_group(r.group, operator, None))
+    if not rankings:
+        there = ", ".join(dict.fromkeys(r.group.problem for r in board.rankings)) or "none"
+        raise UsageError(f"no recorded run of operator {operator!r}; operators with runs: {there}")
+    kept = {record.fingerprint for r in rankings for record in r.group.records}
+    return Board(board.loaded, rankings, board.frame[board.frame.fingerprint.isin(kept)])
+
+
+def ranking(board: Board, operator: str | None, dataset: str | None, methods: Sequence[str] = ()) -> Ranking:
+    """The one problem of an operator and a dataset that has all methods; what is not needed may be left out.
 
     Raises:
         UsageError: there is none, or there are several; the message lists them.
     """
     groups = [r.group for r in board.rankings]
-    found = [
-        r
-        for r in board.rankings
-        if operator in (None, r.group.operator) and dataset in (None, r.group.dataset)
-    ]
+    found = [r for r in board.rankings if of_group(r.group, operator, dataset)]
     found = [r for r in found if r.group.entries] or found
+    if len(found) > 1:
+        found = [r for r in found if all(_has(r.group, name) for name in methods)] or found
     if len(found) == 1:
         return found[0]
     asked = " and ".join(
@@ -62,8 +119,21 @@ def ranking(board: Board, operator: str | None, dataset: str | None) -> Ranking:
     raise UsageError(f"choose one with --operator and --dataset:\n{_titles([r.group for r in found])}")
 
 
+def _has(group: Group, name: str) -> bool:
+    """Whether a name means something in a group, be it several methods."""
+    return any(fits(entry, name) for fits in _FITS for entry in group.entries)
+
+
 def _titles(groups: Sequence[Group]) -> str:
     return "\n".join(f"  {g.title}" for g in groups) or "  none yet: bench run records them"
+
+
+_FITS: tuple[Callable[[Method, str], bool], ...] = (
+    lambda method, name: method.label == name,
+    lambda method, name: method.first.spec.model.label == name,
+    lambda method, name: method.first.spec.model.name == name,
+    lambda method, name: any(r.fingerprint.startswith(name) for r in method.records),
+)
 
 
 def method(group: Group, name: str) -> Method:
@@ -72,14 +142,8 @@ def method(group: Group, name: str) -> Method:
     Raises:
         UsageError: there is none, or there are several; the message lists them.
     """
-    tests = (
-        lambda e: e.label == name,
-        lambda e: e.first.spec.model.label == name,
-        lambda e: e.first.spec.model.label.partition(":")[0] == name,
-        lambda e: any(r.fingerprint.startswith(name) for r in e.records),
-    )
-    for fits in tests:
-        found = [e for e in group.entries if fits(e)]
+    for fits in _FITS:
+        found = [e for e in group.entries if fits(e, name)]
         if len(found) == 1:
             return found[0]
         if found:

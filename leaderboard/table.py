@@ -91,18 +91,6 @@ class Board:
         """The records that could be used."""
         return self.loaded.records
 
-    def only(self, operator: str) -> "Board":
-        """The part of one operator, named as the table names it.
-
-        Raises:
-            UsageError: there are no runs of that operator; the message says of which there are.
-        """
-        rankings = tuple(r for r in self.rankings if r.group.operator == operator)
-        if not rankings:
-            there = ", ".join(dict.fromkeys(r.group.operator for r in self.rankings)) or "none"
-            raise UsageError(f"no recorded run of operator {operator!r}; operators with runs: {there}")
-        return Board(self.loaded, rankings, self.frame[self.frame.operator == operator])
-
 
 def table(results: str | Path = "results") -> pd.DataFrame:
     """The table of all recorded runs, one row per run, best of each operator and dataset first.

@@ -12,6 +12,7 @@ from bench.metrics.psnr import capped_psnr
 from bench.models._linear import LinearModel, System, choosing_pairs
 from bench.operators import Operator
 from bench.problem import TrainingProblem
+from bench.progress import tell
 from bench.training import History
 
 
@@ -48,7 +49,8 @@ class EarlyStopped(LinearModel):
         low, high = problem.value_range
         self.trials = self.iterations
         total = torch.zeros(self.iterations, dtype=torch.float64, device=problem.device)
-        for y, x, operator in choosing_pairs(problem):
+        for k, (y, x, operator) in enumerate(choosing_pairs(problem)):
+            tell("choosing the number of iterations", k)
             images = islice(self._from(y, operator), self.iterations)
             total += torch.stack([capped_psnr(image, x, high - low).sum() for image in images])
         self.chosen = total.argmax() + 1

@@ -12,6 +12,7 @@ from bench.metrics.psnr import capped_psnr
 from bench.models import Model
 from bench.operators import Operator
 from bench.problem import TrainingProblem
+from bench.progress import tell
 from bench.training import History
 
 #: Strengths tried, in units of the noise's deviation.
@@ -63,12 +64,13 @@ class NLM(Model):
         y, x, _ = next(problem.validation_batches(IMAGES))
         low, high = problem.value_range
 
-        def score(strength: float) -> float:
-            return float(capped_psnr(self._denoised(y, strength), x, high - low).mean())
-
         tried = STRENGTHS if self.strength is None else (self.strength,)
-        self.trials = len(tried)
-        self.chosen = torch.tensor(max(tried, key=score), dtype=torch.float64)
+        self.trials, scores = len(tried), []
+        for strength in tried:
+            scores.append(float(capped_psnr(self._denoised(y, strength), x, high - low).mean()))
+            tell("choosing the strength", len(scores), len(tried))
+        best = max(range(len(tried)), key=lambda k: scores[k])
+        self.chosen = torch.tensor(tried[best], dtype=torch.float64)
         return []
 
     def reconstruct(self, y: Tensor, operator: Operator, generator: torch.Generator) -> Tensor:

@@ -1,6 +1,7 @@
 """Total variation."""
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from bench.metrics.psnr import capped_psnr
 from bench.models._linear import LinearModel, System, choosing_pairs
 from bench.operators import Operator
 from bench.problem import TrainingProblem
+from bench.progress import tell
 from bench.space import Range
 from bench.training import History
 
@@ -91,11 +93,16 @@ class TV(LinearModel):
         batches = [(System(b.operator, b.y.device), b.y, b.x) for b in choosing_pairs(problem)]
         low, high = problem.value_range
         scores: dict[float, float] = {}
+        most = len(batches) * (len(COARSE) + 2 * len(FACTORS))
+
+        def quality(weight: float) -> Iterator[float]:
+            for k, (system, y, x) in enumerate(batches):
+                yield float(capped_psnr(self.minimise(system, y, weight), x, high - low).sum())
+                tell("choosing the weight", len(scores) * len(batches) + k + 1, most)
 
         def score(weight: float) -> float:
             if weight not in scores:
-                quality = [capped_psnr(self.minimise(a, y, weight), x, high - low) for a, y, x in batches]
-                scores[weight] = sum(float(q.sum()) for q in quality)
+                scores[weight] = sum(quality(weight))
             return scores[weight]
 
         # The data term is quadratic in the values, the variation linear: weights grow with the range.

@@ -10,7 +10,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from bench import registry
 from bench.console.screen import console
+
+#: Test images below which a person is told that they are few.
+FEW = 20
 
 if TYPE_CHECKING:
     from bench.runs.record import Record
@@ -33,6 +37,19 @@ def announce(runs: Sequence["Run"], results: Path, hardware: str) -> None:
         if values:
             table.add_row(f"[bold]{name}[/]", escape(", ".join(dict.fromkeys(values))))
     console.print(table)
+    for text in dict.fromkeys(filter(None, map(few_images, runs))):
+        console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
+def few_images(run: "Run") -> str:
+    """What to know where a dataset leaves few images to test on; empty where it does not."""
+    images, dataset = run.images, run.spec.dataset
+    count, whole = len(images.test), sum(len(s) for s in (images.train, images.validation, images.test) if s)
+    if count >= FEW:
+        return ""
+    text = f"{dataset.label}: {count} of {whole} images are for testing, so intervals will be wide"
+    named = {p.name for p in registry.datasets.find(dataset.name).outline.parameters or ()}
+    return text + (", test_share=0.3 takes more of them" if "test_share" in named else "")
 
 
 def _sizes(run: "Run") -> str:

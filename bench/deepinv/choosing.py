@@ -8,6 +8,7 @@ from bench.metrics.psnr import capped_psnr
 from bench.models._linear import choosing_pairs
 from bench.operators import Operator
 from bench.problem import TrainingProblem
+from bench.progress import tell
 
 
 def best_on_validation(
@@ -33,6 +34,7 @@ def best_on_validation(
             images = (image(b.y, b.operator, value) for b in batches)
             quality = [capped_psnr(x, b.x, high - low) for x, b in zip(images, batches, strict=True)]
             scores[value] = sum(float(q.nan_to_num(-1e9).sum()) for q in quality)
+            tell("choosing", len(scores), len(coarse) + 2 * len(factors))
         return scores[value]
 
     best = max(coarse, key=score)

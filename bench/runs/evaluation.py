@@ -50,6 +50,7 @@ def score(run: "Run", fitted: Fitted, report: Callable[[Progress], None]) -> Sco
     scores, digest, samples = evaluate(
         model, run.problem, report, seed, fitted.used, run.spec.protocol, run.metrics
     )
+    report(Progress(stage="timing"))
     y, _, operator = next(run.problem.test_batches())
     generator = stream(y.device, seed, "timing")
     history = fitted.history
@@ -101,6 +102,7 @@ def evaluate(
     done, names = 0, groups(problem.splits.test)
     wanted = choose(problem.splits.test, names)
     volumes = Volumes(names)
+    report(Progress(0, len(names), stage="scoring"))
     for batch in problem.test_batches():
         sha.update(batch.y.cpu().contiguous().numpy().data)
         image = reconstructed(model, batch, seed, done, used)

@@ -13,6 +13,7 @@ from torch import nn
 from bench import tensors
 from bench.models import Model, NetworkModel
 from bench.operators import noting_uses
+from bench.progress import heard
 from bench.recipe import Recipe
 from bench.runs import timing
 from bench.training import History, Progress, Trainer
@@ -58,7 +59,7 @@ def fit(run: "Run", checkpoint: Path, report: Callable[[Progress], None]) -> Fit
     torch.manual_seed(run.spec.seed)
     report(Progress(stage="fitting"))
     used = set(model.uses)
-    with noting_uses(used):
+    with noting_uses(used), heard(report):
         history = model.fit(run.problem.training(run.spec.seed, truth=model.supervised)) or []
     seconds = sum(e.seconds for e in history) or trainer.seconds
     _held.extend(ref(part) for part in vars(model).values() if isinstance(part, nn.Module))

@@ -108,6 +108,38 @@ def test_unclear_names_are_answered_with_what_there_is(whole, call, message):
         call(whole)
 
 
+def test_the_only_problem_that_has_both_is_chosen(whole):
+    """Dncnn was run on xor_ctr alone, unet on ct too."""
+    assert find.ranking(whole, None, None, ("unet", "dncnn")).group.operator == "xor_ctr"
+    with pytest.raises(UsageError, match="choose one"):
+        find.ranking(whole, None, None, ("unet", "unet"))
+
+
+def test_a_method_that_was_run_once_names_its_run(whole):
+    """Bench show dncnn needs no fingerprint; of unet there are two, and one on ct."""
+    assert find.run(whole, "dncnn").spec.model.name == "dncnn"
+    assert find.run(whole, "unet", "ct").spec.operator_label == "ct"
+    with pytest.raises(UsageError, match="'unet' fits 2 runs"):
+        find.run(whole, "unet")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ct:angles=30,oversample=2", "ct:oversample=2,angles=30", "ct:angles=30,oversample=2 (noise 0.01)"],
+)
+def test_an_operator_is_known_by_what_the_table_and_the_command_call_it(make, results, name):
+    """As it was typed, in whatever order, and as the table shows it, with what its name does not say."""
+    for model in ("tv", "unet"):
+        make("ct:angles=30,oversample=2", model, data={"implied": ("noise 0.01",)})
+    make("ct:angles=20", "tv")
+    loaded = board(results)
+    title = next(r.group.title for r in loaded.rankings if len(r.group.entries) == 2)
+    for asked in (name, title):
+        assert set(find.only(loaded, asked).frame.method) == {"tv", "unet"}
+        assert len(find.ranking(loaded, asked, None).group.entries) == 2
+    assert find.run(loaded, "unet", name).spec.model.name == "unet"
+
+
 def test_a_beginning_that_fits_several_runs_lists_them(make, results):
     """A prefix must be unique; a whole name always is."""
     make(fingerprint="abc1")

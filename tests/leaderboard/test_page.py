@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from bench.errors import UsageError
-from bench.leaderboard import compare, export, page, terminal
+from bench.leaderboard import compare, export, find, page, terminal
 from bench.leaderboard.page.names import linked, soft
 from bench.leaderboard.table import board
 from bench.pictures import absolute, error_colours
@@ -285,7 +285,7 @@ def test_all_forms_say_how_a_problem_was_simulated(make, results, tmp_path):
     texts += [path.read_text() for path in (folder / "index.html", *(folder / "problems").iterdir())]
     assert len(texts) == 6
     assert all(problem in text for text in texts)
-    assert whole.only("ct").rankings == whole.rankings
+    assert find.only(whole, "ct").rankings == whole.rankings
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,58 @@
+"""What is said before and while something takes time."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from bench import registry
+from bench.console.progress import few_images
+from bench.problem import Problem
+from bench.progress import Progress, heard, tell
+from bench.runs.assembly import load_problem
+from bench.spec import Component, parse_chain
+
+
+def _run(train: int, validation: int, test: int, dataset: str = "folder:path=x") -> SimpleNamespace:
+    images = SimpleNamespace(train=[0] * train, validation=[0] * validation, test=[0] * test)
+    return SimpleNamespace(images=images, spec=SimpleNamespace(dataset=Component.parse(dataset)))
+
+
+def test_few_test_images_are_said_before_the_run():
+    """Sixty photographs that give six test images: said, with the way to more where there is one."""
+    text = few_images(_run(48, 6, 6))
+    assert "6 of 60 images are for testing" in text
+    assert "test_share=0.3" in text
+    assert "test_share" not in few_images(_run(48, 6, 6, "kodak"))
+    assert few_images(_run(900, 50, 50)) == ""
+
+
+def test_what_is_told_is_heard_in_its_block_only():
+    """Nobody has to listen; who does, hears of the step and of how many there are."""
+    found: list[Progress] = []
+    tell("before", 1, 2)
+    with heard(found.append):
+        tell("choosing", 1, 2)
+    tell("after", 1, 2)
+    assert [(p.stage, p.step, p.steps) for p in found] == [("choosing", 1, 2)]
+
+
+@pytest.fixture(scope="module")
+def problem() -> Problem:
+    """A small problem of denoising."""
+    dataset = Component.parse("ellipses:size=16,train=40,test=2").checked(registry.datasets)
+    return load_problem(parse_chain("denoising"), dataset, 0, "cpu")
+
+
+@pytest.mark.parametrize("model", ["tv:iterations=5", "nlm", "landweber:iterations=3"])
+def test_a_choice_by_validation_says_how_far_it_is(problem, model):
+    """Methods that try settings inside fit tell each step, and never more than there are."""
+    component = Component.parse(model).checked(registry.models)
+    made = component.build(registry.models)
+    found: list[Progress] = []
+    with heard(found.append), torch.no_grad():
+        made.fit(problem.training(0))
+    assert found
+    assert all(p.stage.startswith("choosing") for p in found)
+    assert all(p.step <= p.steps or not p.steps for p in found)
+    assert [p.step for p in found] == sorted(p.step for p in found)
