@@ -233,7 +233,7 @@ def _notes(firsts: Sequence[Record]) -> list[str]:
         }
         for r in firsts
     ]
-    differing = [name for name in facts[0] if len({f[name] for f in facts}) > 1]
+    differing = [name for name in (facts or [{}])[0] if len({f[name] for f in facts}) > 1]
     told = [[f"{name} {f[name]}" for name in differing] for f in facts]
     notes = [", ".join(filter(None, [size, *own])) for size, own in zip(sizes, told, strict=True)]
     alike = len(set(notes)) < len(notes)
