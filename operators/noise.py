@@ -66,14 +66,14 @@ class Noise(Operator):
         self.gaussian = None if other else self.sigma
 
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        x = x.clone()
         if x.is_complex():
             return self._complex(x, generator)
+        x = x.clone() if self.photons is None and not self.sigma else x
         if self.photons is not None:
             x = self._counted(x, self.photons, generator)
         if self.sigma:
             noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-            x = x + self.sigma * noise
+            x = noise.mul_(self.sigma).add_(x)
         if self.salt_pepper:
             chance = torch.rand(x.shape, generator=generator, device=x.device)
             x = x.masked_fill(chance < self.salt_pepper, 1.0)

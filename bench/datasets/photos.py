@@ -1,5 +1,7 @@
 """Windows of photographs: natural images that need no download."""
 
+import hashlib
+import io
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -7,10 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import PIL
 import torch
 from PIL import Image
+from torch import Tensor
 
 from bench.datasets import Dataset, InMemory, Splits
+from bench.datasets.shared.cache import keep_tensors, kept_tensors
 from bench.errors import UsageError, at_least
 from bench.seeding import stream
 
@@ -34,6 +39,8 @@ TEST, VALIDATION = 0.25, 0.15
 FLAT, ONE_IN = 5, 8
 #: Bytes of windows that are looked at together: they stay in the processor's cache.
 AT_ONCE = 2**18
+#: Bytes of windows that are kept for the next time; of more, all is cut anew.
+KEPT = 2**28
 
 Counts = npt.NDArray[np.int64]
 Places = npt.NDArray[np.int64]
@@ -130,12 +137,52 @@ class Photos(Dataset):
         self.counts = {"train": train, "test": test, "validation": min(max(round(0.05 * train), 1), 1000)}
 
     def load(self) -> Splits:
+        """The windows; those of up to 256 MiB are kept in the cache folder, by all that they depend on."""
+        kept = 3 * self.size**2 * sum(self.counts.values()) <= KEPT
+        name = f"photos/{self._content()}"
+        windows = kept_tensors(name) if kept else None
+        if windows is None or not self._whole(windows):
+            windows = self._cut()
+            if kept:
+                keep_tensors(name, windows)
+        names = list(PHOTOGRAPHS)
+        train, test, validation = (
+            InMemory(windows[split], [f"{names[i]}, {split}" for i in windows[f"{split} of"].tolist()])
+            for split in self.counts
+        )
+        return Splits(train, test, validation, group_kind="photograph")
+
+    def _content(self) -> str:
+        """Digest of all that the windows depend on: the photographs, this code, libraries, parameters."""
+        versions = PIL.__version__, np.__version__, torch.__version__, self.size, self.counts
+        sha = hashlib.sha256(repr(versions).encode() + Path(__file__).read_bytes())
+        for name in PHOTOGRAPHS:
+            sha.update(_file(name))
+        return sha.hexdigest()
+
+    def _whole(self, windows: dict[str, Tensor]) -> bool:
+        """Whether these are such windows as :meth:`_cut` makes."""
+        expected: dict[str, tuple[int, ...]] = {}
+        for split, count in self.counts.items():
+            expected |= {split: (count, 3, self.size, self.size), f"{split} of": (count,)}
+        right = {name: tuple(windows[name].shape) for name in sorted(windows)} == expected
+        bytes_ = all(tensor.dtype == torch.uint8 for tensor in windows.values())
+        return right and bytes_ and all(windows[f"{s} of"].max() < len(PHOTOGRAPHS) for s in self.counts)
+
+    def _cut(self) -> dict[str, Tensor]:
+        """The windows of each split, and the number of the photograph that each is from.
+
+        Raises:
+            UsageError: a window is too large, or there are not so many.
+        """
         planes = self.planes()
         if not planes:
             largest = max(min(p.height, p.width // 3) for p in map(_open, PHOTOGRAPHS))
             raise UsageError(f"photos: size={self.size} is too large; it can be at most {largest}")
-        train, test, validation = (self._windows(planes, split) for split in self.counts)
-        return Splits(train, test, validation, group_kind="photograph")
+        windows: dict[str, Tensor] = {}
+        for split in self.counts:
+            windows[split], windows[f"{split} of"] = self._windows(planes, split)
+        return windows
 
     def planes(self) -> list[Plane]:
         """Every plane in which a window fits."""
@@ -146,18 +193,18 @@ class Photos(Dataset):
                 found += [Plane(name, split, region, scale, photograph) for scale in SCALES]
         return [plane for plane in found if min(plane.positions(self.size)) > 0]
 
-    def _windows(self, planes: list[Plane], split: str) -> InMemory:
-        """The windows of a split in random order; groups are the parts of photographs that they are from."""
+    def _windows(self, planes: list[Plane], split: str) -> tuple[Tensor, Tensor]:
+        """The windows of a split in random order, and the numbers of their photographs; uint8."""
         planes = [plane for plane in planes if plane.split == split]
         count, random = self.counts[split], stream("cpu", "photos", split)
         step, capacity = self._capacity(planes, split)
-        names = [list(PHOTOGRAPHS).index(plane.photograph) for plane in planes]
-        quotas = _quotas(count, capacity, np.array(names)).tolist()
-        pairs = list(zip(planes, quotas, strict=True))
+        names = np.array([list(PHOTOGRAPHS).index(plane.photograph) for plane in planes])
+        quotas = _quotas(count, capacity, names)
+        pairs = zip(planes, quotas.tolist(), strict=True)
         windows = np.concatenate([plane.drawn(quota, self.size, step, random) for plane, quota in pairs])
-        groups = [f"{plane.photograph}, {split}" for plane, quota in pairs for _ in range(quota)]
-        order = torch.randperm(count, generator=random).numpy()
-        return InMemory(torch.from_numpy(windows[order]), [groups[place] for place in order])
+        order = torch.randperm(count, generator=random)
+        of = torch.from_numpy(np.repeat(names, quotas).astype(np.uint8))
+        return torch.from_numpy(windows)[order], of[order]
 
     def _capacity(self, planes: list[Plane], split: str) -> tuple[int, Counts]:
         """How far apart windows start, and how many each plane holds: test windows lie side by side.
@@ -190,12 +237,17 @@ def regions(width: int, size: int) -> dict[str, tuple[int, int]]:
     }
 
 
-def _open(name: str) -> Image.Image:
+def _file(name: str) -> bytes:
+    """The file of a photograph."""
     package, _, folder = PHOTOGRAPHS[name].partition("/")
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         raise UsageError(f"photos: the package {package}, which {name} comes with, is not installed")
-    with Image.open(Path(spec.origin).parent / folder / name) as file:
+    return (Path(spec.origin).parent / folder / name).read_bytes()
+
+
+def _open(name: str) -> Image.Image:
+    with Image.open(io.BytesIO(_file(name))) as file:
         return file.convert("RGB")
 
 

@@ -16,7 +16,7 @@ from bench.models import FunctionModel, Model
 from bench.operators import Operator
 from bench.problem import Problem, build_operator, check_size
 from bench.registry import Registry
-from bench.runs.leakage import duplicates
+from bench.runs.leakage import duplicates, duplicates_kept
 from bench.runs.parts import Duplicates
 from bench.spec import Component, RunSpec, chain_label, check_seed, parse_chain
 
@@ -79,9 +79,10 @@ def settled(spec: RunSpec) -> RunSpec:
 
 @lru_cache(maxsize=1)
 def duplicates_in(dataset: Component, train_size: int | None, problem_seed: int) -> Duplicates:
-    """Test images of a dataset that have a copy among the training images."""
+    """Test images of a dataset that have a copy among the training images; once searched for, it is kept."""
     images = sized(dataset, train_size, problem_seed)
-    return duplicates(images.train, images.test, images.values)
+    content = load_images(dataset)[1], str(train_size), str(problem_seed)
+    return duplicates_kept("-".join(content), lambda: duplicates(images.train, images.test, images.values))
 
 
 @lru_cache(maxsize=2)

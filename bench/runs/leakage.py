@@ -1,12 +1,18 @@
 """Images that are in the training and in the test split: exact copies and near duplicates."""
 
 import hashlib
+import time
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor
 
 from bench.datasets import Images, InMemory, Split, Values
+from bench.datasets.shared.cache import keep, kept
 from bench.datasets.shared.split import one_size
 from bench.problem import Problem
 from bench.runs import alike
@@ -17,6 +23,10 @@ from bench.seeding import stream
 MOST_IMAGES, MOST_BYTES = 200_000, 2**32
 #: Images read at a time, and bytes of them.
 CHUNK, PIECE = 2048, 2**26
+#: Seconds of search from which on its result is kept.
+WORTH_KEEPING = 0.05
+
+_STORED = TypeAdapter(Duplicates)
 
 
 def duplicates(train: Images, test: Images, values: Values | None = None) -> Duplicates:
@@ -56,6 +66,25 @@ def duplicates(train: Images, test: Images, values: Values | None = None) -> Dup
     pairs = [(numbers[1][t], numbers[0][n]) for t, n in sorted((exact | near).items())[:10]]
     sampled = [len(n) if len(n) < len(split) else None for n, split in zip(numbers, splits, strict=True)]
     return Duplicates(len(exact), len(near), tuple(pairs), *sampled)
+
+
+def duplicates_kept(content: str, search: Callable[[], Duplicates]) -> Duplicates:
+    """What ``search`` finds, from the cache folder if it was searched for there.
+
+    Args:
+        content: the images, by their digest and by how they are split.
+        search: what is done otherwise; it is kept where it takes a while.
+    """
+    code = b"".join(Path(file).read_bytes() for file in (__file__, str(alike.__file__)))
+    name = f"duplicates/{hashlib.sha256(code + content.encode()).hexdigest()}"
+    if body := kept(name):
+        with suppress(ValueError):
+            return _STORED.validate_json(body)
+    started = time.perf_counter()
+    found = search()
+    if time.perf_counter() - started > WORTH_KEEPING:
+        keep(name, _STORED.dump_json(found))
+    return found
 
 
 def _looked_at(split: Split) -> list[int]:

@@ -1,5 +1,6 @@
 """Photos: what its splits hold, and that they never share a pixel."""
 
+import io
 import re
 
 import numpy as np
@@ -14,6 +15,14 @@ from bench.datasets.photos import PHOTOGRAPHS, Photos, regions
 from bench.errors import UsageError
 
 SPLITS = ("train", "test", "validation")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    """Nothing is read that another test, or another version, has left."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INVBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @given(width=st.integers(1, 3000), size=st.integers(1, 400))
@@ -36,13 +45,41 @@ def test_no_window_sees_the_region_of_another_split(size):
         image = np.zeros((160, width, 3), np.uint8)
         for split, (start, stop) in regions(width, size).items():
             image[:, start:stop] = 40 * (1 + SPLITS.index(split))
-        return Image.fromarray(image)
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, "png")
+        return file.getvalue()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(photos, "_open", painted)
+        patch.setattr(photos, "_file", painted)
         splits = Photos(size=size, train=50, test=20).load()
     for number, split in enumerate(SPLITS):
         assert getattr(splits, split).images.unique().tolist() == [40 * (1 + number)]
+
+
+def test_a_warm_cache_changes_nothing(tmp_path, monkeypatch):
+    """Cut anew, kept, and kept but damaged or of another set: the same images, groups and digest."""
+    monkeypatch.setenv("INVBENCH_CACHE", str(tmp_path))
+    dataset = Photos(size=16, train=50, test=20)
+    cut = dataset.load()
+    (file,) = (tmp_path / "photos").iterdir()
+    whole = file.read_bytes()
+    other = Photos(size=16, train=50, test=21)
+    other.load()
+    (foreign,) = set((tmp_path / "photos").iterdir()) - {file}
+    for content in (whole, whole[:-1], b"", foreign.read_bytes()):
+        file.write_bytes(content)
+        again = dataset.load()
+        assert again.digest() == cut.digest()
+        assert again.test.groups == cut.test.groups
+        assert file.read_bytes() == whole
+
+
+def test_kept_windows_are_read(tmp_path, monkeypatch):
+    """With a warm cache no photograph is decoded."""
+    monkeypatch.setenv("INVBENCH_CACHE", str(tmp_path))
+    cut = Photos(size=16, train=50, test=20).load()
+    monkeypatch.setattr(Photos, "planes", lambda self: pytest.fail("cut again"))
+    assert Photos(size=16, train=50, test=20).load().digest() == cut.digest()
 
 
 def test_shapes_and_counts():

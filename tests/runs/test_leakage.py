@@ -9,7 +9,9 @@ from skimage.transform import resize
 from torch.nn.functional import avg_pool2d
 
 from bench.datasets import Splits
+from bench.datasets.shared import cache
 from bench.problem import Problem, build_operator
+from bench.runs import leakage
 from bench.runs.alike import seen
 from bench.runs.leakage import duplicates, repeated_ivs
 from bench.runs.parts import Duplicates
@@ -132,3 +134,23 @@ def test_a_fixed_iv_is_no_finding():
     images = torch.zeros(4, 1, 12, 12, dtype=torch.uint8)
     operator = build_operator([Component("xor_ctr")], (1, 12, 12), 0)
     assert repeated_ivs(Problem(operator, Splits(images, images))) is None
+
+
+def test_what_was_found_is_kept(tmp_path, monkeypatch):
+    """The second time nothing is searched for, unless what was kept is damaged or something else."""
+    monkeypatch.setenv("INVBENCH_CACHE", str(tmp_path))
+    monkeypatch.setattr(leakage, "WORTH_KEEPING", 0)
+    found = Duplicates(1, 2, ((3, 4),), of_train=6)
+    searched = []
+
+    def search():
+        searched.append(1)
+        return found
+
+    assert leakage.duplicates_kept("these", search) == found == leakage.duplicates_kept("these", search)
+    assert leakage.duplicates_kept("others", search) == found
+    assert len(searched) == 2
+    for file in (tmp_path / "duplicates").iterdir():
+        cache.keep(f"duplicates/{file.name}", b'{"exact": "none"}')
+    assert leakage.duplicates_kept("these", search) == found
+    assert len(searched) == 3

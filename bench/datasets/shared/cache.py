@@ -7,6 +7,10 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
 from bench import files
 
 #: Seconds of work without a word, and between words.
@@ -36,6 +40,20 @@ def keep(name: str, body: bytes) -> None:
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         files.replace(path, hashlib.sha256(body).digest() + body)
+
+
+def kept_tensors(name: str) -> dict[str, Tensor] | None:
+    """Tensors that were kept under a name; None if there is nothing, or if it is something else."""
+    body = kept(name)
+    try:
+        return None if body is None else load(body)
+    except (SafetensorError, ValueError, KeyError):
+        return None
+
+
+def keep_tensors(name: str, tensors: dict[str, Tensor]) -> None:
+    """Keep tensors for :func:`kept_tensors`."""
+    keep(name, save(tensors))
 
 
 class Patience:

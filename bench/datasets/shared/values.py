@@ -43,7 +43,8 @@ class Values:
         if stored.is_floating_point() or stored.is_complex():
             return stored
         black, white = self.levels or (0.0, 255.0)
-        shares = stored.float() / white if black == 0 else (stored.float() - black) / (white - black)
+        shares = stored.float()
+        shares = shares.div_(white) if black == 0 else shares.sub_(black).div_(white - black)
         low, high = self.value_range
         return shares if (low, high) == (0.0, 1.0) else low + (high - low) * shares
 
