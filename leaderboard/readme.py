@@ -14,6 +14,7 @@ from bench.leaderboard.table import Board
 BEGIN, END = "<!-- leaderboard: begin -->", "<!-- leaderboard: end -->"
 CAPTIONS = {
     "quality": "Quality of every method, with floor and ceiling",
+    "series": "Quality against what problems and methods differ in",
     "speed": "Quality against speed",
     "training": "Training curves",
 }

@@ -1,5 +1,6 @@
 """Run records as the runner writes them, with scores that a test chooses."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -59,16 +60,18 @@ def maker(results: Path) -> Make:
         groups: Sequence[str] | None = None,
         nmse: object = None,
         protocol: str = "unit",
+        train_size: int | None = None,
         **parts: dict,
     ) -> Record:
         spec = RunSpec(
-            parse_chain(operator) if operator else (),
-            Component.parse(model),
-            Component.parse(dataset),
+            tuple(map(_typed, parse_chain(operator))) if operator else (),
+            _typed(Component.parse(model)),
+            _typed(Component.parse(dataset)),
             seed,
             device=device,
             recipe=recipe,
             protocol=protocol,
+            train_size=train_size,
         )
         scores = _scores(psnr, f"{operator}{model}{seed}")
         if nmse is not None:
@@ -97,6 +100,17 @@ def maker(results: Path) -> Make:
         return replace(record, folder=results / "runs" / name)
 
     return write
+
+
+def _typed(component: Component) -> Component:
+    """With numbers as records have them: not as text."""
+    params = {}
+    for key, value in component.params.items():
+        try:
+            params[key] = json.loads(value)
+        except ValueError:
+            params[key] = value
+    return Component(component.name, params)
 
 
 def _scores(psnr: object, key: str) -> pd.DataFrame:
