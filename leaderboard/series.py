@@ -5,11 +5,13 @@ number of training images, are points of one line.
 """
 
 import ast
+import math
 import operator
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from bench import registry
@@ -19,7 +21,7 @@ from bench.registry import Registry, is_path
 from bench.runs.record import Record
 from bench.spec import Component, chain_label
 
-#: Values from which, if they span as much, powers are at equal distances.
+#: Two values that lie so far apart are shown by their powers.
 DECADE = 10.0
 
 
@@ -46,13 +48,18 @@ class Series:
         parameter: what is varied: ``ct.angles``, ``training images``.
         title: what stays the same.
         lines: the methods, best at the last value first; floor and ceiling last.
-        logarithmic: whether the values are of different orders of magnitude.
+        logarithmic: whether the values are shown at the distances of their powers.
     """
 
     parameter: str
     title: str
     lines: tuple[Line, ...]
     logarithmic: bool
+
+    def holds(self, group: Group) -> bool:
+        """Whether methods of a group are among the points."""
+        own = {id(entry) for entry in group.entries}
+        return any(id(method) in own for line in self.lines for _, method in line.points)
 
     @property
     def values(self) -> list[float]:
@@ -101,8 +108,16 @@ def _made(lines: Sequence[list[tuple[Place, Method, Group]]]) -> Series | None:
         if own is not None and own.role not in roles and place.problem == group.title:
             kept.append(Line(own.label, own.role, tuple((x, own) for x in values)))
     kept.sort(key=lambda line: (line.role != "model", -line.points[-1][1].mean()))
-    logarithmic = values[0] > 0 and values[-1] >= DECADE * values[0]
-    return Series(place.parameter, place.title, tuple(_named(kept)), logarithmic)
+    return Series(place.parameter, place.title, tuple(_named(kept)), _logarithmic(values))
+
+
+def _logarithmic(values: Sequence[float]) -> bool:
+    """Whether values are more evenly spread by their powers: 8, 16, 32; 10, 100, 1000."""
+    if values[0] <= 0 or len(values) < 3:
+        return values[0] > 0 and values[-1] >= DECADE * values[0]
+    gaps = [[b - a for a, b in pairwise(found)] for found in (values, [math.log(v) for v in values])]
+    plain, powers = (max(own) / min(own) for own in gaps)
+    return values[-1] >= 3 * values[0] and powers < plain
 
 
 def _line(points: Sequence[tuple[Place, Method, Group]]) -> Line:

@@ -1,7 +1,8 @@
 """Charts of the page; each is a :class:`bench.leaderboard.page.drawing.Drawing`."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -24,19 +25,17 @@ Looks = Mapping[str, Look]
 Points = list[tuple[float, float]]
 
 
-def charts(ranking: Ranking, siblings: Sequence[Group], looks: Looks) -> list[Drawing]:
+def charts(ranking: Ranking, looks: Looks) -> list[Drawing]:
     """The charts of one group.
 
     Args:
         ranking: the group with its ranks.
-        siblings: groups of the same operator and test measurements with other numbers of training images.
         looks: colour and mark of every method.
     """
     group = ranking.group
     places = [speed(place, entries, looks) for place, entries in by_setting(group)]
     curves = [curve for name in ("validation_psnr", "loss") if (curve := training(group, looks, name))]
-    more = [images(siblings, looks)]
-    found = [quality(ranking, looks), *places, distributions(group, looks), *curves, *more]
+    found = [quality(ranking, looks), *places, distributions(group, looks), *curves]
     return [drawing for drawing in found if drawing is not None]
 
 
@@ -71,7 +70,7 @@ def speed(setting: str, entries: Sequence[Method], looks: Looks) -> Drawing:
     points = [(e.first.timings["images_per_second"], e.mean()) for e in entries]
     span = Span.of([y for _, y in points])
     drawing = Drawing(f"PSNR against speed: {setting}", TALL)
-    x, y = _logarithmic([x for x, _ in points]), Axis(*span.ends, TALL - FOOT, 22)
+    x, y = logarithmic([x for x, _ in points]), Axis(*span.ends, TALL - FOOT, 22)
     across(drawing, x, 22, TALL - FOOT, "images per second")
     upward(drawing, y, x.start, x.end, "PSNR (dB)")
     shown = [(x(a), y(span.place(b))) for a, b in points]
@@ -127,37 +126,23 @@ def of_run(record: Record, label: str, looks: Looks) -> list[Drawing]:
     return [c for name in ("validation_psnr", "loss") if (c := training(own, looks, name))]
 
 
-def images(siblings: Sequence[Group], looks: Looks) -> Drawing | None:
-    """PSNR against the number of training images, where runs differ in it."""
-    points: dict[str, Points] = {}
-    for group in siblings:
-        for entry in group.of_role("model"):
-            points.setdefault(entry.label, []).append((entry.first.data.train, entry.mean()))
-    curves = {
-        name: sorted(found) for name, found in points.items() if len({x for x, _ in found if x > 0}) > 1
-    }
-    return _curves("PSNR (dB) against training images", curves, looks, "training images", 1.0, True)
-
-
 def _curves(
     title: str,
     curves: Mapping[str, Points],
     looks: Looks,
     below: str,
     least: float,
-    logarithmic: bool = False,
 ) -> Drawing | None:
     """Lines with their names at their ends."""
     kept = {n: [(x, y) for x, y in points if math.isfinite(y)] for n, points in curves.items()}
     kept = {name: points for name, points in kept.items() if points}
     if not kept:
         return None
-    names = list(kept)
-    right = WIDTH - (LETTER * max(map(len, map(_cut, names))) + 14 if len(names) > 1 else 8)
+    right = room_of(kept)
     xs = [x for points in kept.values() for x, _ in points]
     span = Span.of([y for points in kept.values() for _, y in points], least)
     drawing = Drawing(title, TALL)
-    x = _logarithmic(xs, right) if logarithmic else Axis(min(xs), max(*xs, min(xs) + 1), 48, right)
+    x = Axis(min(xs), max(*xs, min(xs) + 1), 48, right)
     y = Axis(span.low - 1e-9 - 0.05 * (span.high - span.low), span.ends[1] + 1e-9, TALL - FOOT, 22)
     across(drawing, x, 22, TALL - FOOT, below)
     upward(drawing, y, x.start, x.end, "")
@@ -167,16 +152,27 @@ def _curves(
         for place, (a, b) in zip(places, points, strict=True):
             if len(points) <= 30:
                 drawing.mark(*place, looks[name], f"{name}: {number(b, 4)} at {a:g}", 6)
-    _ends(drawing, {n: y(span.place(points[-1][1])) for n, points in kept.items()}, looks, right)
+    ends(drawing, {n: y(span.place(points[-1][1])) for n, points in kept.items()}, looks, right)
     return drawing
 
 
-def _ends(drawing: Drawing, heights: Mapping[str, float], looks: Looks, right: float) -> None:
-    """Names at the right of the lines, none on another."""
+def room_of(names: Collection[str]) -> float:
+    """Where lines end, so that their names have room beside them."""
+    return WIDTH - (LETTER * max(map(len, map(_cut, names))) + 14 if len(names) > 1 else 8)
+
+
+def ends(
+    drawing: Drawing,
+    heights: Mapping[str, float],
+    looks: Looks,
+    right: float,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Names at the right of the lines, none on another; ``more`` is told behind some of them."""
     if len(heights) < 2:
         return
     for name, height in zip(heights, placing.apart(list(heights.values()), 13), strict=True):
-        drawing.text(right + 8, height, _cut(name), "start", "label", told=name)
+        drawing.text(right + 8, height, _cut(name) + more.get(name, ""), "start", "label", told=name)
         drawing.line(right + 1, heights[name], right + 6, height, "leader", looks[name].colour)
 
 
@@ -204,7 +200,8 @@ def _cut(label: str, most: int = 24) -> str:
     return label if len(label) <= most else f"{label[: most - 1]}…"
 
 
-def _logarithmic(values: Iterable[float], right: float = WIDTH - 8) -> Axis:
+def logarithmic(values: Iterable[float], right: float = WIDTH - 8) -> Axis:
+    """An axis across the chart with powers of ten at equal distances, and air at both ends."""
     found = [v for v in values if v > 0] or [1.0]
     low, high = min(found), max(found)
     pad = max((high / low) ** 0.08, 1.3)

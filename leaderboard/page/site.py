@@ -1,6 +1,5 @@
 """The pages of the leaderboard, one after the other, from their templates."""
 
-from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,11 +16,16 @@ from bench.leaderboard import export
 from bench.leaderboard.groups import Group
 from bench.leaderboard.loading import Certificate
 from bench.leaderboard.page import charts, index, problem, run
+from bench.leaderboard.page.drawing import Drawing
 from bench.leaderboard.page.gallery import Gallery
 from bench.leaderboard.page.names import linked, run_name, slug, soft
+from bench.leaderboard.page.series import series
+from bench.leaderboard.plots.grid import MOST_PANELS
 from bench.leaderboard.plots.looks import looks, of_role
 from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.rows import footnote, place, remark, speed
+from bench.leaderboard.series import Series
+from bench.leaderboard.series import series as found_in
 from bench.leaderboard.show import flat
 from bench.leaderboard.table import COLUMNS, Board
 from bench.runs.reading import MOST_JSON, contents
@@ -90,7 +94,7 @@ class Site:
             group=group, ranking=ranking, footnote=footnote(ranking),
             rows=list(zip(group.entries, ranking.standings, strict=True)),
             gallery=self.gallery.rows(shown), errors=self.gallery.error_rows(shown),
-            charts=charts.charts(ranking, self._siblings.get(_test_set(group), ()), self.looks),
+            charts=[*charts.charts(ranking, self.looks), *self._series_of(group)],
             latex=export.latex([ranking]), leakage=run.leakage(group), about=problem.about(group),
             certificate=self._certificate(group), pair=problem.pairs(ranking, self.gallery.strips),
         )  # fmt: skip
@@ -120,13 +124,14 @@ class Site:
         return None
 
     @cached_property
-    def _siblings(self) -> dict[Any, list[Group]]:
-        """Groups by operator and test measurements: they differ in their training images at most."""
-        found: dict[Any, list[Group]] = defaultdict(list)
-        for ranking in self.board.rankings:
-            if ranking.group.entries:
-                found[_test_set(ranking.group)].append(ranking.group)
-        return found
+    def _series(self) -> list[tuple[Series, str]]:
+        """Every series, with the metric that it is drawn in."""
+        metric = self.board.rankings[0].metric.name if self.board.rankings else "psnr"
+        return [(one, metric) for one in found_in(r.group for r in self.board.rankings)]
+
+    def _series_of(self, group: Group) -> list[Drawing]:
+        """Charts of the series that a group is part of."""
+        return [series(one, metric, self.looks) for one, metric in self._series if one.holds(group)]
 
     def _write_run(self, record: Record, ranking: Ranking) -> None:
         row = self._rows[record.fingerprint]
@@ -164,6 +169,7 @@ class Site:
             "index.html", "index.html",
             rankings=self.board.rankings, cards=cards, matrix=index.matrix(rankings),
             skipped=self.board.loaded.skipped,
+            series=[series(one, metric, self.looks) for one, metric in self._series[:MOST_PANELS]],
             runs=len(frame), failed=int((frame.status == "failed").sum()),
             operators=frame.operator.nunique(), models=frame.method.nunique(),
             table=index.runs(
@@ -177,8 +183,3 @@ class Site:
 def _best(group: Group) -> list[tuple[str, Record]]:
     """The best models of a group: what a card shows."""
     return [(e.label, e.first) for e in group.of_role("model")[:2]]
-
-
-def _test_set(group: Group) -> tuple[str, tuple[str, ...]]:
-    digests = sorted({r.data.test_digest for e in group.entries for r in e.records})
-    return group.operator, tuple(digests)

@@ -33,21 +33,26 @@ def series(board: Board) -> Figure | None:
     return figure_of(panels, 3.0, NOTE)
 
 
-def look_of(line: Line, looks: Looks) -> Look:
-    """The look of a line: that of its method, of the first one where the method is what is varied."""
-    known = looks.get(line.label) or looks[line.points[0][1].label]
-    return of_role(known, line.role)
+def looks_in(one: Series, looks: Looks) -> list[Look]:
+    """The look of each line: that of its method; where that is varied, of one whose colour is free."""
+    chosen: list[Look] = []
+    for line in one.lines:
+        known = [looks[label] for label in (line.label, *(m.label for _, m in line.points)) if label in looks]
+        taken = {look.colour for look in chosen}
+        chosen.append(of_role(next((k for k in known if k.colour not in taken), known[0]), line.role))
+    return chosen
 
 
 def _panel(axes: Axes, one: Series, metric: str, looks: Looks) -> None:
     scale = one.lines[0].points[0][1].scale(metric)
     span = Span.of(v for line in one.lines for _, method in line.points for v in method.interval(metric))
-    for line in one.lines:
-        _draw(axes, line, metric, span, look_of(line, looks))
+    chosen = looks_in(one, looks)
+    for line, look in zip(one.lines, chosen, strict=True):
+        _draw(axes, line, metric, span, look)
     _across(axes, one)
     unit = f" ({scale.unit})" if scale.unit else ""
     axes.set(xlabel=one.parameter, ylabel=f"{scale.title}{unit}", ylim=span.ends)
-    _name(axes, one.lines, metric, span, looks)
+    _name(axes, one.lines, metric, span, chosen)
 
 
 def _draw(axes: Axes, line: Line, metric: str, span: Span, look: Look) -> None:
@@ -57,7 +62,7 @@ def _draw(axes: Axes, line: Line, metric: str, span: Span, look: Look) -> None:
         {"x": [x for x, _ in line.points], "y": [span.place(m.mean(metric)) for _, m in line.points]}
     )
     style = {"floor": ":", "ceiling": "--"}.get(line.role, "-")
-    marks = {"marker": look.mark, "markersize": 6} if line.role == "model" else {}
+    marks = {"marker": look.mark, "markersize": 7, "markeredgewidth": 0.5} if line.role == "model" else {}
     sns.lineplot(frame, x="x", y="y", color=look.colour, linestyle=style, ax=axes, **marks)
     low, high = ([span.place(end[k]) for end in ends] for k in (0, 1))
     if line.role == "model" and not any(math.isnan(v) for v in (*low, *high)):
@@ -73,12 +78,12 @@ def _across(axes: Axes, one: Series) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
 
 
-def _name(axes: Axes, lines: Sequence[Line], metric: str, span: Span, looks: Looks) -> None:
+def _name(axes: Axes, lines: Sequence[Line], metric: str, span: Span, chosen: Sequence[Look]) -> None:
     """Each line's name at its end, in its colour."""
     last = [line.points[-1][1].mean(metric) for line in lines]
     low, high = span.ends
     wanted = [(span.place(v) - low) / (high - low) for v in last]
-    for line, value, height in zip(lines, last, placing.apart(wanted, 0.075), strict=True):
+    heights = placing.apart(wanted, 0.075)
+    for line, value, height, look in zip(lines, last, heights, chosen, strict=True):
         told = cut(line.label) + (f" {number(value, 1)}" if span.beyond(value) else "")
-        colour = look_of(line, looks).colour
-        axes.text(1.02, height, told, transform=axes.transAxes, va="center", fontsize=8, color=colour)
+        axes.text(1.02, height, told, transform=axes.transAxes, va="center", fontsize=8, color=look.colour)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from bench.leaderboard import plots
+from bench.leaderboard import page, plots
 from bench.leaderboard.plots.looks import looks
 from bench.leaderboard.readme import BEGIN, END, update
 from bench.leaderboard.series import series
@@ -28,7 +28,7 @@ def test_values_of_an_operators_parameter(make, results):
         for model, psnr in (("unet", 20), ("tv", 18), ("mean", 10), ("inverse", 15)):
             make(angles, model, psnr + gain * (model != "mean"))
     (one,) = found(results)
-    assert (one.parameter, one.title, one.logarithmic) == ("ct.angles", "ct on photos", False)
+    assert (one.parameter, one.title, one.logarithmic) == ("ct.angles", "ct on photos", True)
     assert told(one) == {
         "unet": [(15, 20), (30, 25), (60, 29)], "tv": [(15, 18), (30, 23), (60, 27)],
         "inverse": [(15, 15), (30, 20), (60, 24)], "mean": [(15, 10), (30, 10), (60, 10)],
@@ -141,3 +141,16 @@ def test_values_at_the_axis(make, results, points):
     (axes,) = plots.series(board(results)).axes
     assert axes.get_xscale() == ("log" if points == 9 else "linear")
     assert (len(axes.get_xticks()) == points) is (points == 2)
+
+
+def test_the_page_shows_series(make, results, tmp_path):
+    """On the front page, and on the page of each problem that is part of one; escaped like all text."""
+    for angles in (15, 30):
+        make(f"ct:angles={angles}", "unet")
+    make("xor_ctr", "unet<b>")
+    index = page.write(board(results), tmp_path / "page")
+    text = index.read_text(encoding="utf-8")
+    assert 'id="series"' in text
+    assert "ct on photos: PSNR (dB) against ct.angles" in text
+    problems = [p.read_text(encoding="utf-8") for p in (tmp_path / "page" / "problems").iterdir()]
+    assert sorted("against ct.angles" in problem for problem in problems) == [False, True, True]
