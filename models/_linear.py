@@ -10,6 +10,7 @@ from torch import Tensor
 from bench.models import Model
 from bench.operators import Operator
 from bench.operators.shared.chain import without_noise
+from bench.operators.shared.items import PerItem
 from bench.problem import Batch, TrainingProblem
 
 #: Validation images by which weights and iteration numbers are chosen, and how many at a time.
@@ -85,6 +86,8 @@ class System:
 
     @torch.no_grad()
     def _norm(self, device: torch.device) -> float:
+        if isinstance(self.operator, PerItem):
+            return max(System(operator, device).norm for operator in self.operator.different)
         generator = torch.Generator().manual_seed(0)
         shape, dtype = (1, *self.operator.image_shape), self.operator.image_dtype
         x = torch.randn(shape, generator=generator, dtype=dtype).to(device)

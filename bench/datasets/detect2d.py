@@ -17,6 +17,7 @@ from bench.datasets.shared import files
 from bench.datasets.shared.layout import Layout
 from bench.operators import Operator
 from bench.operators.ct import CT
+from bench.operators.shared.items import each
 
 #: Views and pixels of a raw sinogram; the last view repeats the first.
 VIEWS, PIXELS = 3601, 1912
@@ -26,7 +27,8 @@ SIDE = 1024
 SOURCE, DETECTOR, PITCH = 431.019989, 529.000488, 0.0748
 #: Width of the field of view, in millimetres: the side of a reconstruction.
 FIELD = PIXELS * PITCH * SOURCE / DETECTOR
-#: Slices whose detector stood one binned pixel aside: the authors' ``Reconstructions_2DeteCT.py``.
+#: Slices whose detector stood one binned pixel aside, by the authors' ``Reconstructions_2DeteCT.py``. (LION
+#: shifts by an unbinned pixel, and slice 2830 not at all.)
 SHIFTED = (range(1, 2831), range(5521, 5871))
 #: LION's split; its rounding leaves 4481 to 4530 out.
 PARTS = {"train": range(1, 3931), "validation": range(3931, 4481), "test": range(4531, 5001)}
@@ -45,10 +47,12 @@ class Detect2d(Dataset):
     """2DeteCT: 4,950 slices of fruits, nuts and stones, measured in a fan beam at three settings of the tube.
 
     A sinogram is the raw one, corrected as the authors do: pixels summed in pairs, dark field subtracted,
-    divided by the mean flat field, shifted by a pixel where the detector stood aside, cut at 1e-6, minus
-    logarithm. Images are the reference reconstructions of mode 2 divided by ``highest``; slices of one
-    object are one group where ``default_data_records.csv`` of LION lies in the folder, else ten slices in
-    a row, which share their flat fields. Protocol: each image's own range, as LION.
+    divided by the mean flat field, cut at 1e-6, minus logarithm. Where the detector stood a pixel aside, the
+    slice's operator has it there; the authors move the data instead, and make up their last column.
+
+    Images are the reference reconstructions of mode 2 divided by ``highest``; slices of one object are one
+    group where ``default_data_records.csv`` of LION lies in the folder, else ten slices in a row, which share
+    their flat fields. Protocol: each image's own range, as LION.
 
     Args:
         root: folder with the unpacked downloads; a slice may lie in any of its folders.
@@ -142,14 +146,13 @@ class Slices(Split):
         raw = _tiff(fields[0], (VIEWS, PIXELS))[self.views]
         dark, *flats = (_tiff(path, None) for path in fields[1:])
         sinogram = corrected(raw, dark, flats)
-        if any(number in numbers for numbers in SHIFTED):
-            sinogram = shifted(sinogram)
         # The authors' unit of length is a pixel of the reconstruction, ours its side.
         projections = -np.log(sinogram.clip(LEAST)) / SIDE / self.highest
         return torch.from_numpy(projections.astype(np.float32))[None]
 
     def operator(self, indices: Sequence[int]) -> Operator:
-        return scanner(self.views)
+        aside = [any(self.numbers[index] in numbers for numbers in SHIFTED) for index in indices]
+        return each([scanner(self.views, -1.0 if moved else 0.0) for moved in aside])
 
     def taken(self, indices: Sequence[int]) -> "Slices":
         numbers = [self.numbers[i] for i in indices]
@@ -174,17 +177,12 @@ def corrected(raw: Any, dark: Any, flats: Sequence[Any]) -> Any:
     return (counts - none[:1]) / (all_[:1] - none[:1])
 
 
-def shifted(sinogram: Any) -> Any:
-    """One binned pixel further; the last one goes on in a straight line, as by the authors' ``interp1d``."""
-    beyond = 2 * sinogram[:, -1:] - sinogram[:, -2:-1]
-    return np.concatenate([sinogram[:, 1:], beyond], axis=1)
-
-
 @lru_cache(maxsize=4)
-def scanner(views: range) -> Operator:
-    """The fan beam of some views; the reconstruction's centre lies a pixel left of the axis and above it.
+def scanner(views: range, offset: float = 0.0) -> Operator:
+    """The fan beam of some views, with its detector ``offset`` binned pixels aside.
 
-    The authors reconstruct 2048x2048 pixels and keep rows and columns 511 to 1534.
+    The reconstruction's centre lies a pixel left of the axis and above it: the authors reconstruct 2048x2048
+    pixels and keep rows and columns 511 to 1534.
     """
     arc = 360.0 * len(views) * views.step / (VIEWS - 1)
     return CT(
@@ -196,6 +194,7 @@ def scanner(views: range) -> Operator:
         detector_width=2 * PITCH / FIELD * SIDE,
         source=SOURCE / FIELD,
         detector=(DETECTOR - SOURCE) / FIELD,
+        offset=offset,
         right=-1.0,
         up=1.0,
         oversample=1,
