@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from bench.errors import BenchError
+from bench.runs.pages import size_in_memory
 from bench.text import printable
 
 Array = npt.NDArray[Any]
@@ -112,31 +113,39 @@ def columns(path: Path, wanted: Collection[str] | None = None, text: str | None 
         BenchError: it cannot be read, is too large, or a column is missing, twice there, or of another type.
     """
     try:
+        content = contents(path, MOST_TABLE)
+        _check_size(path.name, content)
         # Small files: threads and the file system's own caches cost more than they bring.
-        with pq.ParquetFile(
-            pa.BufferReader(contents(path, MOST_TABLE)), read_dictionary=[text] if text else None
-        ) as file:
+        with pq.ParquetFile(pa.BufferReader(content), read_dictionary=[text] if text else None) as file:
             names = _checked_names(path.name, file, wanted, text)
             table = file.read(columns=names, use_threads=False)
             return {
                 name: _texts(table.column(name)) if name == text else _numbers(table.column(name))
                 for name in names
             }
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError) as error:
+    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, OverflowError) as error:
         raise BenchError(f"{path.name} cannot be read ({str(error)[:200]})") from error
+
+
+def _check_size(name: str, content: bytes) -> None:
+    """Rows and bytes before pyarrow reserves memory for them."""
+    try:
+        rows, size = size_in_memory(content)
+    except BenchError as error:
+        raise BenchError(f"{name}: {error}") from error
+    if rows > MOST_ROWS:
+        raise BenchError(f"{name} has {rows:,} rows; at most {MOST_ROWS:,} are read")
+    if size > MOST_DECOMPRESSED:
+        raise BenchError(f"{name} decompresses to {size:,} bytes; at most {MOST_DECOMPRESSED:,} are read")
 
 
 def _checked_names(
     name: str, file: pq.ParquetFile, wanted: Collection[str] | None, text: str | None
 ) -> list[str]:
-    """Names of the columns to read, once the file's own words on its size and types are sound."""
-    about = file.metadata
-    if about.num_rows > MOST_ROWS or about.num_columns > MOST_COLUMNS:
-        raise BenchError(
-            f"{name} has {about.num_rows:,} rows and {about.num_columns:,} columns; "
-            f"at most {MOST_ROWS:,} and {MOST_COLUMNS} are read"
-        )
+    """Names of the columns to read, once their number and types are sound."""
     schema = file.schema_arrow
+    if len(schema.names) > MOST_COLUMNS:
+        raise BenchError(f"{name} has {len(schema.names):,} columns; at most {MOST_COLUMNS} are read")
     found = [n for n in schema.names if n != "__index_level_0__"] if wanted is None else [*wanted]
     found += [text] if text and text not in found else []
     for column in found:
@@ -146,13 +155,6 @@ def _checked_names(
         sound = _is_text(kind) if column == text else _is_number(kind)
         if len(column) > LONGEST_NAME or not sound:
             raise BenchError(f"{name} has a column {column[:LONGEST_NAME]!r} of {str(kind)[:LONGEST_NAME]}")
-    size = sum(
-        about.row_group(g).column(c).total_uncompressed_size
-        for g in range(about.num_row_groups)
-        for c in range(about.num_columns)
-    )
-    if size > MOST_DECOMPRESSED:
-        raise BenchError(f"{name} decompresses to {size:,} bytes; at most {MOST_DECOMPRESSED:,} are read")
     return found
 
 
