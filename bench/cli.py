@@ -592,7 +592,7 @@ def verify(
     ] = None,
     results: Results = Path("results"),
     retrain: Annotated[
-        bool, typer.Option("--retrain", help="Train again, three times: does the score lie in their spread?")
+        bool, typer.Option("--retrain", help="Train again, three times: do all scores lie in their spread?")
     ] = False,
 ) -> None:
     """Score the stored weights of a run again: data, operator and model are rebuilt from its record.
@@ -617,10 +617,11 @@ def verify(
 
     record = find.run(load(results), run)
     if retrain:
+        from bench.console.progress import training_bar
         from bench.runs.retrain import retrain as trained_again
 
-        with console.status("training again"):
-            again = trained_again(record, trust or ())
+        with training_bar(1) as bar:
+            again = trained_again(record, trust or (), report=bar.step)
         print(again.text())
         if not again.agrees:
             raise typer.Exit(1)

@@ -7,7 +7,7 @@ import pytest
 
 import bench
 from bench.errors import UsageError
-from bench.runs.retrain import Retraining, _bound, retrain
+from bench.runs.retrain import Again, Retraining, _bound, retrain
 
 
 def test_the_bound_is_the_prediction_interval():
@@ -15,21 +15,36 @@ def test_the_bound_is_the_prediction_interval():
 
     found = _bound(np.array([19.0, 20.0, 21.0]))
     assert found == pytest.approx(4.302653 * (4 / 3) ** 0.5, rel=1e-6)
-    assert Retraining(24.9, (19.0, 20.0, 21.0), found).agrees
-    assert not Retraining(25.0, (19.0, 20.0, 21.0), found).agrees
+    assert Again("psnr", "dB", 24.9, (19.0, 20.0, 21.0), found).agrees
+    assert not Again("psnr", "dB", 25.0, (19.0, 20.0, 21.0), found).agrees
 
 
 def test_a_record_agrees_with_new_trainings_and_an_edited_one_does_not(tmp_path, tiny):
-    """Two small trainings under other seeds; a record that claims 20 dB more is told from them."""
+    """Two small trainings of other seeds; a record that claims more, in one metric, is told from them."""
     record = bench.run(
-        "denoising", "unet:width=4", tiny, epochs=1, device="cpu", results=tmp_path / "results"
+        "denoising",
+        "unet:width=4",
+        tiny,
+        epochs=1,
+        device="cpu",
+        results=tmp_path / "results",
+        metrics=["mae"],
     )
-    found = retrain(record, trainings=2)
-    assert len(set(found.again)) == 2
-    assert record.scores["psnr"] not in found.again
-    boasting = replace(found, recorded=found.again[0] + 20 + found.bound)
-    assert not boasting.agrees
-    assert "does NOT agree" in boasting.text()
+    steps = []
+    found = retrain(record, trainings=2, report=lambda run, step: steps.append((run.spec.seed, step.stage)))
+    assert {seed for seed, _ in steps} == {1, 2}
+    assert [m.name for m in found.metrics] == ["psnr", "ssim", "mae"]
+    for metric in found.metrics:
+        assert len(set(metric.again)) == 2
+        assert metric.recorded == record.scores[metric.name]
+    for place, metric in enumerate(found.metrics):
+        others = [replace(m, recorded=m.again[0], bound=9.0) for m in found.metrics]
+        assert Retraining(tuple(others)).agrees
+        others[place] = replace(metric, recorded=metric.again[0] + 20 + metric.bound)
+        boasting = Retraining(tuple(others))
+        assert not boasting.agrees
+        assert "does NOT agree" in boasting.text()
+        assert f"NOT {metric.name} " in boasting.text()
     assert len(list((tmp_path / "results" / "runs").iterdir())) == 1
 
 
@@ -37,7 +52,7 @@ def test_a_method_without_training_is_scored_once_more(tmp_path, tiny):
     """The mean image has no spread: the same score to a hundredth of a dB."""
     record = bench.run("denoising", "mean", tiny, device="cpu", results=tmp_path / "results")
     found = retrain(record)
-    assert found.again == (record.scores["psnr"],)
+    assert {m.name: m.again for m in found.metrics} == {k: (v,) for k, v in record.scores.items()}
     assert found.agrees
 
 
