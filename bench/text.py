@@ -2,13 +2,20 @@
 
 import math
 
+#: Digits that are written out.
+MOST_DIGITS = 6
+
 
 def number(value: float | None, digits: int = 2, sign: bool = False) -> str:
-    """Fixed digits; infinite values as ``+∞`` and ``−∞``, missing ones as an empty text."""
+    """Fixed digits, more than six as ``2.96e−06``; infinite values as ``+∞`` and ``−∞``, missing ones as an
+    empty text.
+    """
     if value is None or math.isnan(value):
         return ""
     if math.isinf(value):
         return "+∞" if value > 0 else "−∞"
+    if digits > MOST_DIGITS:
+        return (f"{value:+.2e}" if sign else f"{value:.2e}").replace("-", "−") if value else "0"
     value = round(value, digits) + 0.0  # adding zero turns -0.0 into 0.0
     text = f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
     return text.replace("-", "−")

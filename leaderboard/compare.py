@@ -104,7 +104,7 @@ def text(duel: Duel) -> str:
         f"{names[0]} against {names[1]}: {duel.group.title}, {claim.units:,} {claim.unit}s{within}",
         f"  mean {metric.title:<12}{means}{unit}",
         f"  difference       {gap}{unit} ± {half} (95 % interval of this pair alone)",
-        f"  p-value          {_p(verdict.p)}, that it is {_resolution(duel)} at most; {_corrected(duel)}",
+        f"  p-value          {_p(verdict.p)} (of {_resolution(duel)} at most); {_corrected(duel)}",
         f"  verdict          {_verdict(duel)}",
         f"  trainings        {' and '.join(str(n or 'none needed') for n in verdict.trainings)}",
         f"{f'  {claim.unit}s won':<19}{100 * verdict.won:.1f} % by {names[0]}, "

@@ -160,8 +160,11 @@ class Group:
         return tuple(name for name in self.entries[0].first.scores if name in shared)
 
     def scale(self, name: str) -> Scale:
-        """Unit and direction of a metric, as the methods' records say."""
-        return self.entries[0].scale(name) if self.entries else scale(name)
+        """Unit and direction of a metric, as the methods' records say; digits that tell its values apart."""
+        if not self.entries:
+            return scale(name)
+        known = self.entries[0].scale(name)
+        return known.fitting([e.mean(known.name) for e in self.entries if known.name in e.first.scores])
 
     @property
     def note_of_data(self) -> str:

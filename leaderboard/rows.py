@@ -48,7 +48,7 @@ def _cells(ranking: Ranking, entry: Method, standing: Standing, escape: Callable
         escape(entry.label),
         number(standing.mean, ranking.metric.digits),
         number(standing.half_width, ranking.metric.digits),
-        *(number(entry.mean(name), entry.scale(name).digits) for name in _others(ranking)),
+        *(number(entry.mean(name), ranking.group.scale(name).digits) for name in _others(ranking)),
         share(standing.share),
         count(entry.trainings) if entry.trainings else "-",
         count(budget.epochs) if budget.epochs else "-",
@@ -57,7 +57,7 @@ def _cells(ranking: Ranking, entry: Method, standing: Standing, escape: Callable
         escape(", ".join(entry.first.uses)),
         speed(entry.first),
         count(entry.first.parameters),
-        remark(standing),
+        remark(standing, ranking.metric),
     ]
 
 
@@ -105,7 +105,7 @@ def place(entry: Method, standing: Standing) -> str:
     return "reference" if entry.role == "model" else entry.role
 
 
-def remark(standing: Standing) -> str:
+def remark(standing: Standing, metric: Scale) -> str:
     """What else must be known of a row: failed and exact units, and how it stands against the floor."""
     told = [f"failed on {standing.failed}"] if standing.failed else []
     told += [f"{standing.exact} exact"] if standing.exact and math.isfinite(standing.mean) else []
@@ -117,7 +117,8 @@ def remark(standing: Standing) -> str:
         )
     against = standing.against
     if against and against.outcome == "undecided":
-        told.append(f"equal within {number(against.equal_within)}")
+        unit = f" {metric.unit}" if metric.unit else ""
+        told.append(f"equal within {number(against.equal_within, metric.digits)}{unit}")
     return "; ".join(told)
 
 

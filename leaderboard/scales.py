@@ -4,6 +4,8 @@ A table is read without importing what computes its metrics; of those that are n
 record says unit and direction. A test holds these facts to the metrics' own.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,6 +49,13 @@ class Scale:
     def title(self) -> str:
         """Head of its column: ``PSNR``, ``SSIM``, ``nmse``."""
         return self.name.upper() if self.name in ("psnr", "ssim") else self.name
+
+    def fitting(self, means: Sequence[float]) -> "Scale":
+        """The same with digits enough for means like these, where the metric's own scale is not known."""
+        sizes = np.abs([mean for mean in means if mean and math.isfinite(mean)])
+        if self.numerical is not None or not len(sizes):
+            return self
+        return replace(self, digits=min(max(self.digits, 2 - math.floor(math.log10(np.median(sizes)))), 15))
 
     def resolution(self, means: Array) -> Array:
         """Differences up to this are no verdict, however sure they are: of each pair of means."""

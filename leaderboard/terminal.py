@@ -53,7 +53,7 @@ def _published(ranking: Ranking, figure: Figure, source: int) -> list[str]:
 
 
 def _cells(ranking: Ranking, entry: Method, standing: Standing) -> list[str]:
-    told = remark(standing)
+    told = remark(standing, ranking.metric)
     second = beside(ranking)
     return [
         place(entry, standing) + (" ★" if standing.best else ""),

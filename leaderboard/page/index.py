@@ -87,7 +87,13 @@ def matrix(rankings: Sequence[Ranking]) -> Matrix:
 def _cells(ranking: Ranking) -> dict[str, Cell]:
     rows = list(zip(ranking.group.entries, ranking.standings, strict=True))
     finite = [s.mean for _, s in rows if math.isfinite(s.mean)]
-    return {e.label: Cell(s.mean, _shade(e, s, ranking, finite), s.best, s.mean == math.inf) for e, s in rows}
+    shades = [_shade(e, s, ranking, finite) for e, s in rows]
+    # One darkest cell would be a claim: where none is shown, all that may be the best look alike.
+    leading = [i for i, (_, s) in enumerate(rows) if s.rank and s.rank[0] == 1 and not ranking.best]
+    for i in leading:
+        shades[i] = max(shades[k] for k in leading)
+    found = zip(rows, shades, strict=True)
+    return {e.label: Cell(s.mean, shade, s.best, s.mean == math.inf) for (e, s), shade in found}
 
 
 def _shade(entry: Method, standing: Standing, ranking: Ranking, finite: Sequence[float]) -> int:

@@ -17,6 +17,15 @@ def test_number(value, shown):
 
 
 @pytest.mark.parametrize(
+    ("value", "sign", "shown"),
+    [(3e-6, False, "3.00e−06"), (-3e-6, True, "−3.00e−06"), (0.0, True, "0"), (-math.inf, False, "−∞")],
+)
+def test_small_numbers(value, sign, shown):
+    """Where more than six digits would be needed, three that count are shown."""
+    assert text.number(value, 8, sign) == shown
+
+
+@pytest.mark.parametrize(
     ("value", "shown"), [(0.4213, "0.421"), (1240.4, "1,240"), (31_100_000, "31.1 M"), (0, "0"), (None, "")]
 )
 def test_count(value, shown):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from bench.errors import UsageError
+from bench.leaderboard.page.index import matrix
 from bench.leaderboard.ranking import rank
-from bench.leaderboard.rows import footnote, remark
+from bench.leaderboard.rows import cells, footnote, remark
 from bench.leaderboard.table import board
 from bench.recipe import Recipe
 
@@ -247,6 +248,32 @@ def test_lower_is_better_where_the_metric_says_so(make, results):
     assert ranking.verdicts[0, 1].difference == pytest.approx(0.1)
 
 
+def test_digits_tell_values_of_an_unknown_scale_apart(make, results):
+    """Errors of millionths are no column of 0.000; PSNR and SSIM keep their digits."""
+    for model, factor in (("one", 1.0), ("other", 1.5)):
+        make(model=model, nmse=np.linspace(1e-6, 3e-6, 40) * factor)
+    ranking = board(results, "nmse").rankings[0]
+    assert [ranking.group.scale(name).digits for name in ("psnr", "ssim", "nmse")] == [2, 3, 8]
+    assert [row[2] for row in cells(ranking)] == ["2.00e−06", "3.00e−06"]
+
+
+def test_no_cell_is_darkest_where_none_is_shown_better(make, results):
+    """Both may be the best: one shade. A third that both beat is lighter; a best one is darkest."""
+    for model, gap in (("one", 0.0), ("other", 0.05), ("mean", 6.0), ("third", 2.0)):
+        make(model=model, psnr=20 + IMAGES - gap + _noise(len(model)))
+    shades = {m: c.shade for m, c in zip(*_matrix(results), strict=True)}
+    assert shades["one"] == shades["other"] > shades["third"] > shades["mean"] == 0
+    make(model="winner", psnr=23 + IMAGES + _noise(9))
+    shades = {m: c.shade for m, c in zip(*_matrix(results), strict=True)}
+    assert shades["winner"] == 100
+    assert max(v for k, v in shades.items() if k != "winner") < 100
+
+
+def _matrix(results):
+    found = matrix(board(results).rankings)
+    return found.methods, found.rows[0][1]
+
+
 def test_recipes_of_one_model_are_told_apart_by_what_differs(make, results):
     """The label names the recipe value that differs, and only that."""
     make(model="unet", psnr=IMAGES, recipe=Recipe(epochs=2))
@@ -264,7 +291,7 @@ def test_exact_and_failed_rows(make, results):
     assert ranking.standings[0].mean == np.inf
     assert ranking.verdicts[0, 1].difference == np.inf
     assert ranking.verdicts[1, 2].outcome == "not tested"
-    assert remark(ranking.standings[2]) == "failed on 1"
+    assert remark(ranking.standings[2], ranking.metric) == "failed on 1"
     assert ranking.claim.pairs == 1
 
 
