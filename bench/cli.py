@@ -439,7 +439,7 @@ def leaderboard(
     if form != "table":
         print(export.text(shown, form), end="")
         return
-    for table in tables(shown):
+    for table in tables(shown, whole):
         console.print(table)
     if shown is whole and (summary := overall(whole.rankings)):
         console.print(overall_table(summary))

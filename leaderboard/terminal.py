@@ -1,13 +1,16 @@
 """The table on a terminal, 80 columns wide."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 
+import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
 from bench.leaderboard import references
 from bench.leaderboard.across import Overall
 from bench.leaderboard.groups import Method
+from bench.leaderboard.plots.looks import Look, looks, of_role
 from bench.leaderboard.ranking import Ranking, Standing
 from bench.leaderboard.references import Figure
 from bench.leaderboard.rows import beside, cited, footnote, place, place_title, remark, speed
@@ -15,13 +18,19 @@ from bench.leaderboard.table import Board
 from bench.text import interval, number, share
 
 
-def tables(board: Board) -> Iterator[Table]:
-    """One table for each group of comparable methods."""
+def tables(board: Board, whole: Board | None = None) -> Iterator[Table]:
+    """One table for each group of comparable methods, each method with the mark it has in plots and pages.
+
+    Args:
+        board: what is shown.
+        whole: the board that it is part of, whose methods' marks are used.
+    """
+    found = looks(e.label for r in (whole or board).rankings for e in r.group.entries)
     for ranking in board.rankings:
-        yield _table(ranking)
+        yield _table(ranking, found)
 
 
-def _table(ranking: Ranking) -> Table:
+def _table(ranking: Ranking, found_looks: Mapping[str, Look]) -> Table:
     failed = [f"failed: {r.spec.model.label} ({r.reason})" for r in ranking.group.failed]
     found = references.beside(ranking.group)
     cites = list(dict.fromkeys(cited(figure) for figure in found))
@@ -33,14 +42,18 @@ def _table(ranking: Ranking) -> Table:
     )  # fmt: skip
     metric = ranking.metric
     unit = f"/{metric.unit}" if metric.unit else ""
-    heads = [place_title(ranking), "model", metric.title + unit, "± 95 %", beside(ranking).title, "ceiling"]
-    for name in [*heads, "trained", "images/s"]:
+    heads = [place_title(ranking), "model", metric.title + unit, "± 95 %", beside(ranking).title]
+    bounded = any(share(standing.share) for standing in ranking.standings)
+    for name in [*heads, *["ceiling"] * bounded, "trained ± SD", "images/s"]:
         left = name == "model"
         table.add_column(escape(name), justify="left" if left else "right", no_wrap=not left, overflow="fold")
     for entry, standing in zip(ranking.group.entries, ranking.standings, strict=True):
-        table.add_row(*_cells(ranking, entry, standing), style="" if entry.role == "model" else "dim")
+        cells = _cells(ranking, entry, standing, of_role(found_looks[entry.label], entry.role))
+        kept = [*cells[:5], *cells[5 : 5 + bounded], *cells[6:]]
+        table.add_row(*kept, style="" if entry.role == "model" else "dim")
     for figure in found:
-        table.add_row(*_published(ranking, figure, cites.index(cited(figure)) + 1), style="magenta")
+        row = _published(ranking, figure, cites.index(cited(figure)) + 1)
+        table.add_row(*row[: len(table.columns)], style="magenta")
     return table
 
 
@@ -52,19 +65,30 @@ def _published(ranking: Ranking, figure: Figure, source: int) -> list[str]:
     return ["published", escape(f"{figure.method} [{source}]"), first, "", other, "", "", ""]
 
 
-def _cells(ranking: Ranking, entry: Method, standing: Standing) -> list[str]:
+def _cells(ranking: Ranking, entry: Method, standing: Standing, look: Look) -> list[str]:
     told = remark(standing, ranking.metric)
     second = beside(ranking)
     return [
         place(entry, standing) + (" ★" if standing.best else ""),
-        escape(entry.label) + (f"\n[yellow]{escape(told)}[/]" if told else ""),
+        f"[{look.colour}]{look.character}[/]\u00a0{escape(entry.label)}"
+        + (f"\n[yellow]{escape(told)}[/]" if told else ""),
         number(standing.mean, ranking.metric.digits),
         number(standing.half_width, ranking.metric.digits),
         number(entry.mean(second.name), second.digits),
         share(standing.share),
-        f"{entry.trainings}x" if entry.trainings else "-",
+        _trained(ranking, entry),
         speed(entry.first),
     ]
+
+
+def _trained(ranking: Ranking, entry: Method) -> str:
+    """How often a method was trained, and the standard deviation of the trainings' means."""
+    if not entry.trainings:
+        return "-"
+    means = np.array([r.scores.get(ranking.metric.name, math.nan) for r in entry.records])
+    if len(means) < 2 or not np.isfinite(means).all():
+        return f"{entry.trainings}x"
+    return f"{entry.trainings}x ± {number(float(means.std(ddof=1)), ranking.metric.digits)}"
 
 
 def overall_table(summary: Overall) -> Table:

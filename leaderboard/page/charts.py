@@ -70,7 +70,7 @@ def speed(setting: str, entries: Sequence[Method], looks: Looks) -> Drawing:
     points = [(e.first.timings["images_per_second"], e.mean()) for e in entries]
     span = Span.of([y for _, y in points])
     drawing = Drawing(f"PSNR against speed: {setting}", TALL)
-    x, y = logarithmic([x for x, _ in points]), Axis(*span.ends, TALL - FOOT, 22)
+    x, y = logarithmic([x for x, _ in points]), Axis(*span.ends, TALL - FOOT, 22, shown=span.shown)
     across(drawing, x, 22, TALL - FOOT, "images per second")
     upward(drawing, y, x.start, x.end, "PSNR (dB)")
     shown = [(x(a), y(span.place(b))) for a, b in points]
@@ -181,7 +181,7 @@ def _rows(title: str, entries: Sequence[Method], span: Span, below: str) -> tupl
     height = ROW * len(entries) + FOOT
     drawing = Drawing(title, height)
     left = 14 + LETTER * max(len(_short(e)) for e in entries)
-    axis = Axis(*span.ends, left, WIDTH - 54)
+    axis = Axis(*span.ends, left, WIDTH - 54, shown=span.shown)
     across(drawing, axis, 0, height - FOOT, below)
     for i, entry in enumerate(entries):
         drawing.text(0, _row(i), _short(entry), told=entry.label)

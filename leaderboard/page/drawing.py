@@ -105,6 +105,7 @@ class Axis:
         start: place of ``low``.
         end: place of ``high``.
         logarithmic: powers of ten at equal distances.
+        shown: lowest and highest value that has its own place; beyond stand outliers, without ticks.
     """
 
     low: float
@@ -112,6 +113,7 @@ class Axis:
     start: float
     end: float
     logarithmic: bool = False
+    shown: tuple[float, float] | None = None
 
     def __call__(self, value: float) -> float:
         change: Callable[[float], float] = math.log10 if self.logarithmic else float
@@ -127,7 +129,14 @@ class Axis:
             )
         else:
             found = MaxNLocator(most, steps=[1, 2, 5, 10]).tick_values(self.low, self.high)
-        return [float(v) for v in found if self.low <= v <= self.high]
+        low, high = self.shown or (self.low, self.high)
+        return [float(v) for v in found if low <= v <= high]
+
+    @property
+    def breaks(self) -> list[float]:
+        """Places where the axis ends and those of outliers begin."""
+        ends = zip(self.shown or (), (self.low, self.high), strict=False)
+        return [self(shown) for shown, end in ends if not math.isclose(shown, end)]
 
 
 def label(value: float, axis: Axis) -> str:
@@ -137,6 +146,8 @@ def label(value: float, axis: Axis) -> str:
 
 def across(drawing: Drawing, axis: Axis, top: float, bottom: float, title: str) -> None:
     """Ticks and title of an axis below a chart, with its grid."""
+    for place in axis.breaks:
+        drawing.line(place, top, place, bottom, "break")
     for tick in axis.ticks():
         drawing.line(axis(tick), top, axis(tick), bottom, "grid")
         drawing.text(axis(tick), bottom + 13, label(tick, axis), "middle", "tick")
@@ -145,6 +156,8 @@ def across(drawing: Drawing, axis: Axis, top: float, bottom: float, title: str) 
 
 def upward(drawing: Drawing, axis: Axis, left: float, right: float, title: str) -> None:
     """Ticks of an axis at the left of a chart, its title above it."""
+    for place in axis.breaks:
+        drawing.line(left, place, right, place, "break")
     for tick in axis.ticks():
         drawing.line(left, axis(tick), right, axis(tick), "grid")
         drawing.text(left - 6, axis(tick), label(tick, axis), "end", "tick")

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bench.leaderboard.loading import history
 from bench.leaderboard.plots import placing
-from bench.leaderboard.plots.grid import Looks, cut, figure_of, largest, looks_of
+from bench.leaderboard.plots.grid import Looks, bound, cut, figure_of, largest, looks_of
 from bench.leaderboard.plots.spans import Span
 from bench.leaderboard.table import Board
 
@@ -21,7 +21,7 @@ def training(board: Board) -> Figure | None:
     found, panels = looks_of(board), []
     for ranking in largest(board):
         curves = {e.label: history(e.first) for e in ranking.group.entries}
-        curves = {label: curve for label, curve in curves.items() if len(curve)}
+        curves = {label: curve for label, curve in curves.items() if len(curve) > 1}
         if curves:
             panels.append(
                 (ranking.group.title, lambda axes, curves=curves: _training_panel(axes, curves, found))
@@ -47,8 +47,9 @@ def _training_panel(axes: Axes, curves: Mapping[str, pd.DataFrame], found: Looks
         legend=False,
         ax=axes,
     )
-    axes.set(xlabel="epoch", ylabel="validation PSNR (dB)", ylim=span.ends)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="epoch", ylabel="validation PSNR (dB)")
+    bound(axes, span, "y")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     last = frame.groupby("method").shown.last()
     low, high = span.ends
     heights = placing.apart([(v - low) / (high - low) for v in last], 0.07)

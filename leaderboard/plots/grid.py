@@ -8,9 +8,11 @@ import matplotlib as mpl
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from bench.leaderboard.groups import Method
 from bench.leaderboard.plots.looks import Look, looks, of_role
+from bench.leaderboard.plots.spans import Span
 from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.table import Board
 
@@ -52,7 +54,7 @@ def figure_of(panels: Sequence[Panel], height: float, note: str) -> Figure | Non
     columns = min(len(panels), 3)
     rows = math.ceil(len(panels) / columns)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(max(4.8 * columns, 5.8), (height + 0.6) * rows + 0.4), layout="constrained")
+        figure = Figure(figsize=(max(5.4 * columns, 5.8), (height + 0.6) * rows + 0.4), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False)
         for axis, (title, draw) in zip(axes.flat, panels, strict=False):
             draw(axis)
@@ -82,6 +84,19 @@ def marks(
         clip_on=False,
         ax=axes,
     )
+
+
+def bound(axes: Axes, span: Span, axis: str) -> None:
+    """The ends of an axis, ticks where values have their own place, and a band where they have not."""
+    ends, shown = span.ends, span.shown
+    ticks = [t for t in MaxNLocator(5).tick_values(*shown) if shown[0] <= t <= shown[1]]
+    for low, high in ((ends[0], shown[0]), (shown[1], ends[1])):
+        if high > low:
+            (axes.axvspan if axis == "x" else axes.axhspan)(low, high, color="#efefef", zorder=0)
+    if axis == "x":
+        axes.set(xlim=ends, xticks=ticks)
+    else:
+        axes.set(ylim=ends, yticks=ticks)
 
 
 def cut(label: str) -> str:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 #: Okabe & Ito's colours that stand out on white and on black, which colour-blind readers can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-#: Marks in matplotlib's letters.
-MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
+#: Marks: matplotlib's letters, and what looks like them in a text. None is a star, which means a verdict.
+MARKS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚", "X": "✖", "h": "⬢"}
 #: Floor and ceiling have no colour of their own: they are what methods are held against.
 GREY = "#7f7f7f"
 
@@ -23,14 +23,20 @@ class Look:
     colour: str
     mark: str
 
+    @property
+    def character(self) -> str:
+        """The mark in a text."""
+        return MARKS[self.mark]
+
 
 def looks(labels: Iterable[str]) -> dict[str, Look]:
     """The look of each method by its place among all methods of a board, in alphabetical order.
 
     Six colours times eight marks: 48 methods have each their own.
     """
+    marks = list(MARKS)
     return {
-        label: Look(COLOURS[i % len(COLOURS)], MARKS[(i + i // len(COLOURS)) % len(MARKS)])
+        label: Look(COLOURS[i % len(COLOURS)], marks[(i + i // len(COLOURS)) % len(marks)])
         for i, label in enumerate(sorted(set(labels)))
     }
 

@@ -5,7 +5,7 @@ import math
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.leaderboard.plots.grid import Looks, cut, figure_of, largest, looks_of, marks
+from bench.leaderboard.plots.grid import Looks, bound, cut, figure_of, largest, looks_of, marks
 from bench.leaderboard.plots.looks import of_role
 from bench.leaderboard.plots.spans import Span
 from bench.leaderboard.ranking import Ranking
@@ -14,7 +14,10 @@ from bench.leaderboard.table import Board
 from bench.text import number
 
 #: Under the figure.
-NOTE = "At the right: mean and rank interval; ★ shown better than all others. Dotted: floor. Dashed: ceiling."
+NOTE = (
+    "At the right: mean and rank interval; ★ shown better than all others. Dotted: floor. Dashed: ceiling. "
+    "Grey: beyond the axis, infinite values outermost."
+)
 
 
 def quality(board: Board) -> Figure | None:
@@ -53,7 +56,7 @@ def _quality_panel(axes: Axes, ranking: Ranking, found: Looks) -> None:
             )
     axes.set_yticks(range(len(entries)), [cut(e.label) for e in entries], parse_math=False)
     axes.set_ylim(len(entries) - 0.4, -0.6)
-    axes.set_xlim(span.ends)
+    bound(axes, span, "x")
     axes.grid(axis="y", visible=False)
     unit = f" ({metric.unit})" if metric.unit else ""
     axes.set(xlabel=f"{metric.title}{unit} with 95 % interval", ylabel="")

@@ -12,6 +12,8 @@ from bench.leaderboard.statistics import Array
 GAP, SPANS = 10.0, 2.0
 #: An axis covers at least so many dB: methods that are alike should look it.
 LEAST = 1.0
+#: Air at the ends of an axis, and room for what is beyond, as shares of it.
+AIR, ROOM = 0.06, 0.14
 
 
 @dataclass(frozen=True)
@@ -21,14 +23,18 @@ class Span:
     Attributes:
         low: smallest of them.
         high: largest.
-        below: whether there are values beyond ``low``.
-        above: whether there are values beyond ``high``.
+        below: whether there are finite values beyond ``low``.
+        above: whether there are finite values beyond ``high``.
+        least: whether there are values of minus infinity; they stand below all others.
+        most: whether there are infinite ones, above all others.
     """
 
     low: float
     high: float
     below: bool = False
     above: bool = False
+    least: bool = False
+    most: bool = False
 
     @classmethod
     def of(cls, values: Iterable[float], least: float = LEAST) -> "Span":
@@ -42,24 +48,34 @@ class Span:
         kept = _together(finite) if len(finite) else np.zeros(1)
         low, high = float(kept[0]), float(kept[-1])
         missing = max(least - (high - low), 0) / 2
-        below, above = bool((known < low).any()), bool((known > high).any())
-        return cls(low - missing, high + missing, below, above)
+        below, above = bool((finite < low).any()), bool((finite > high).any())
+        infinite = bool((known == -np.inf).any()), bool((known == np.inf).any())
+        return cls(low - missing, high + missing, below, above, *infinite)
+
+    @property
+    def shown(self) -> tuple[float, float]:
+        """Where values are at their place: those of the axis, and some air."""
+        air = AIR * (self.high - self.low)
+        return self.low - air, self.high + air
 
     @property
     def ends(self) -> tuple[float, float]:
-        """Where the axis ends: some air, and a place for what is beyond."""
-        size = self.high - self.low
-        air, room = 0.06 * size, 0.16 * size
-        return self.low - air - room * self.below, self.high + air + room * self.above
+        """Where the axis ends: what is shown, and a place for each kind of what is beyond."""
+        (low, high), room = self.shown, ROOM * (self.high - self.low)
+        return low - room * (self.below + self.least), high + room * (self.above + self.most)
 
     def beyond(self, value: float) -> bool:
         """Whether a value stands at the edge."""
         return not self.low <= value <= self.high
 
     def place(self, value: float) -> float:
-        """Where a value is shown."""
-        room = 0.16 * (self.high - self.low)
-        return self.high + room if value > self.high else self.low - room if value < self.low else value
+        """Where a value is shown: outliers outside of the axis, infinite values outside of those."""
+        (low, high), room = self.shown, ROOM * (self.high - self.low)
+        if value > self.high:
+            return high + room * (0.5 + (self.above if value == math.inf else 0))
+        if value < self.low:
+            return low - room * (0.5 + (self.below if value == -math.inf else 0))
+        return value
 
 
 def _together(values: Array) -> Array:

@@ -15,6 +15,7 @@ from bench.leaderboard.plots.grid import (
     LONGEST_LINE,
     MOST_PANELS,
     Looks,
+    bound,
     cut,
     figure_of,
     largest,
@@ -25,6 +26,9 @@ from bench.leaderboard.plots.spans import Span
 from bench.leaderboard.rows import computes, setting
 from bench.leaderboard.table import Board
 from bench.text import count, number
+
+#: Ground of a name, so that no line crosses it.
+WHITE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6}
 
 
 def speed(board: Board) -> Figure | None:
@@ -78,7 +82,8 @@ def _speed_panel(axes: Axes, entries: Sequence[Method], where: str, found: Looks
     fastest, slowest = max(x for x, _ in points), min(x for x, _ in points)
     pad = max((fastest / slowest) ** 0.12, 2.5)
     axes.set_xscale("log")
-    axes.set(xlim=(slowest / pad, fastest * pad), ylim=span.ends)
+    axes.set_xlim(slowest / pad, fastest * pad)
+    bound(axes, span, "y")
     front = stairs([shown[i] for i in pareto(points)], slowest / pad)
     axes.plot(*zip(*front, strict=True), color="#b0b0b0", linewidth=1.2, zorder=1)
     marks(axes, entries, [x for x, _ in shown], [y for _, y in shown], found)
@@ -104,4 +109,4 @@ def _labels(axes: Axes, points: Sequence[tuple[float, float]], names: Sequence[s
     for name, middle in zip(names, placing.beside(places, sizes, (0, 0, width, height), 9), strict=True):
         if middle is not None:
             x, y = middle[0] / width, middle[1] / height
-            axes.text(x, y, name, transform=axes.transAxes, ha="center", va="center", fontsize=8)
+            axes.text(x, y, name, transform=axes.transAxes, ha="center", va="center", fontsize=8, bbox=WHITE)

@@ -6,6 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.leaderboard.page.drawing import Axis
 from bench.leaderboard.plots.looks import looks
 from bench.leaderboard.plots.placing import apart, beside
 from bench.leaderboard.plots.spans import Span
@@ -17,9 +18,18 @@ def test_an_outlier_stands_at_the_edge():
     span = Span.of([*values, -150.0, math.inf])
     assert (span.low, span.high) == (20, 26)
     assert span.beyond(-150)
-    assert span.ends[0] < span.place(-150) == span.place(-math.inf) < 20
+    assert span.ends[0] < span.place(-150) < span.shown[0] < 20
     assert 26 < span.place(math.inf) < span.ends[1]
     assert Span.of(values) == Span(20, 26)
+
+
+def test_infinite_values_stand_outside_of_outliers():
+    """40 dB beyond an axis of 12 to 16 is not shown where +inf is; neither has a tick beside it."""
+    span = Span.of([12.0, 13, 14, 15, 16, 60.0, math.inf, -math.inf])
+    assert 16 < span.shown[1] < span.place(60) < span.place(math.inf) < span.ends[1]
+    axis = Axis(*span.ends, 0, 100, shown=span.shown)
+    assert max(axis.ticks()) <= span.shown[1]
+    assert len(axis.breaks) == 2
 
 
 def test_methods_that_are_alike_look_it():
@@ -64,3 +74,4 @@ def test_48_methods_have_each_their_own_look():
     found = looks(names)
     assert len(set(found.values())) == 48
     assert looks(reversed(names)) == found
+    assert len({look.character for look in found.values()}) == len({look.mark for look in found.values()})
