@@ -107,6 +107,7 @@ class FastMRI(Dataset):
         return Splits(*held, value_range=(0.0, most * (1 + ROUNDING)), group_kind="volume")
 
     def _volumes(self, part: Part) -> list[Volume]:
+        LAYOUT.check_root(part.place, "*.h5")
         found = sorted(part.place.glob("*.h5"))
         patience = Patience(f"fastmri: looking through {part.name}", len(found))
         volumes = []

@@ -124,7 +124,7 @@ class Slices(Split):
             rows = [number % IN_A_FILE for number in asked]
             path = _path(self.root, kind, self.part, file)
             with LAYOUT.naming(path):
-                _opened(path, os.getpid()).read(rows, found[place : place + len(rows)], 1 / unit)
+                _opened(path).read(rows, found[place : place + len(rows)], 1 / unit)
             place += len(rows)
         return torch.from_numpy(found)[:, None]
 
@@ -153,7 +153,7 @@ def _part(root: Path, part: str) -> Slices:
         paths = [_path(root, kind, part, number) for number in range(last + 1)]
         LAYOUT.check_files(paths)
         with LAYOUT.naming(paths[-1]):
-            held = len(_opened(paths[-1], os.getpid()))
+            held = len(_opened(paths[-1]))
         expected = count - last * IN_A_FILE
         # The authors' script cuts the last file of observations only: its true slices end in empty ones.
         if held != expected and not (kind == "ground_truth" and held == IN_A_FILE):
@@ -177,16 +177,20 @@ def _count(root: Path, part: str) -> int:
     if not there:
         raise LAYOUT.error(_path(root, "observation", part, 0), "is missing")
     with LAYOUT.naming(there[-1]):
-        return (len(there) - 1) * IN_A_FILE + len(_opened(there[-1], os.getpid()))
+        return (len(there) - 1) * IN_A_FILE + len(_opened(there[-1]))
 
 
 def _path(root: Path, kind: str, part: str, number: int) -> Path:
     return root / f"{kind}_{part}_{number:03d}.hdf5"
 
 
-@lru_cache(maxsize=256)
-def _opened(path: Path, process: int) -> Rows:
+def _opened(path: Path) -> Rows:
     """The slices of a file; handles are a process's own: one that was open before a fork must not be read."""
+    return _kept(path, os.getpid(), path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _kept(path: Path, process: int, changed: int) -> Rows:
     import h5py
 
     array = h5py.File(path, "r", locking=False)["data"]

@@ -77,7 +77,8 @@ def _images(file: Path, key: str) -> Tensor:
         ) from error
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
         raise UsageError(
-            f"medmnist: {key} in {file} is {images.dtype} {images.shape}; 2-D images of 8 bits are read"
+            f"medmnist: {key} in {file} is {images.dtype} {images.shape}; 2-D images of 8 bits are read; "
+            f"get the file at {HOME}"
         )
     channels = images[:, None] if images.ndim == 3 else np.moveaxis(images, -1, 1)
     return torch.from_numpy(np.ascontiguousarray(channels))

@@ -152,7 +152,13 @@ class Slices(Split):
 
     def __getitem__(self, index: int) -> Tensor:
         place = self.places[index]
-        image = np.asarray(opened(place.file, place.key)[place.number])
+        try:
+            image = np.asarray(opened(place.file, place.key)[place.number])
+        except (OSError, RuntimeError, ValueError, IndexError) as error:
+            raise UsageError(
+                f"stack: {place.file} is damaged: image {place.number} cannot be read ({error}); copy the "
+                "file again"
+            ) from error
         return self.scale(image[None] if image.ndim == 2 else image, f"{place.file}, image {place.number}")
 
     @property

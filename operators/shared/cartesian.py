@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from bench.operators import Operator
 
@@ -54,17 +55,24 @@ class Cartesian(Operator):
         self.scans, self.coils, self.room = list(scans), coils, room
         self.norm = max(map(_loudest, self.scans), default=1.0)
 
+    @property
+    def measurement_shape(self) -> tuple[int, ...]:
+        """``(2 coils, *room)``."""
+        return 2 * self.coils, *self.room
+
     def items(self, first: int, last: int) -> "Operator":
         return type(self)(self.image_shape, self.scans[first:last], self.coils, self.room)
 
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        y = x.new_zeros(len(x), self.coils, *self.room, dtype=torch.complex64)
-        for scan, image, held in zip(self.scans, x, y, strict=False):
-            seen = image if scan.maps is None else scan.maps.to(x.device) * image
-            whole = seen.new_zeros(self.coils, *scan.grid, dtype=torch.complex64)
-            inner(whole, self.image_shape[1:]).copy_(seen)
-            held[:, : scan.grid[0], : scan.grid[1]] = centred(torch.fft.fft2, whole) * scan.lines.to(x.device)
+        y = torch.stack([self._spectrum(*pair) for pair in zip(self.scans, x, strict=False)])
         return torch.cat([y.real, y.imag], 1)
+
+    def _spectrum(self, scan: Scan, image: Tensor) -> Tensor:
+        """What was measured of one image, ``(coils, *room)`` complex64."""
+        seen = image.expand(self.coils, -1, -1) if scan.maps is None else scan.maps.to(image.device) * image
+        spectrum = centred(torch.fft.fft2, outer(seen, scan.grid)) * scan.lines.to(image.device)
+        rows, columns = (whole - part for whole, part in zip(self.room, scan.grid, strict=True))
+        return pad(spectrum, (0, columns, 0, rows))
 
     def adjoint(self, y: Tensor) -> Tensor:
         return torch.stack([self._combined(*pair) for pair in zip(self.scans, self.images(y), strict=False)])
@@ -103,6 +111,12 @@ class Magnitude(Cartesian):
     linear = False
     image_dtype = torch.float32
 
+    @property
+    def system(self) -> Operator:
+        raise NotImplementedError(
+            "no linear map leads from an image's magnitude to its k-space: have complex images, phase=true"
+        )
+
     def can(self, method: str) -> bool:
         return method != "adjoint" and super().can(method)
 
@@ -129,6 +143,13 @@ def inner(x: Tensor, size: Sequence[int]) -> Tensor:
 def _loudest(scan: Scan) -> float:
     """The norm of a scan with all lines: the largest root of sum of squares of its maps; 1 of one coil."""
     return 1.0 if scan.maps is None else float(rss(scan.maps).max())
+
+
+def outer(x: Tensor, size: Sequence[int]) -> Tensor:
+    """``x`` in the middle of zeros of ``size``: the adjoint of :func:`inner`."""
+    over = [whole - part for whole, part in zip(size, x.shape[-2:], strict=True)]
+    (top, left) = (side // 2 for side in over)
+    return pad(x, (left, over[1] - left, top, over[0] - top))
 
 
 def rss(images: Tensor) -> Tensor:

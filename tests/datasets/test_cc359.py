@@ -146,6 +146,8 @@ def broken(kind, folder):
         path.write_bytes(path.read_bytes()[:2000])
     elif kind == "pattern":
         (folder / "poisson_sampling" / "R5_24x22.npy").unlink()
+    elif kind == "noise":
+        (folder / "poisson_sampling" / "R5_24x20.npy").write_bytes(b"no array")
     elif kind == "other":
         with h5py.File(path, "w") as file:
             file["kspace"] = np.zeros((SLICES, COILS, 24, 20), np.complex64)
@@ -162,7 +164,8 @@ def broken(kind, folder):
     ("kind", "message"),
     [
         ("cut", r"e00101s3_P101.7.h5 cannot be read.*calgary-campinas"),
-        ("pattern", r"R5_24x22.npy is missing: the patterns of 24x22 at 5x.*bench fetch cc359"),
+        ("pattern", r"cc359: .*R5_24x22.npy is missing: .*24x22 at 5x.*bench fetch cc359"),
+        ("noise", r"cc359: .*R5_24x20.npy holds no array of patterns .*calgary-campinas"),
         ("other", r"holds kspace \(7, 3, 24, 20\) complex64; float32 .*calgary-campinas"),
         ("empty", r"Train holds 0 volumes \(.h5\), 2 or more are needed.*calgary-campinas"),
         ("few", r"has 4 slices, more than twice outer=2.*calgary-campinas"),

@@ -229,6 +229,31 @@ def test_a_whole_run(root, tmp_path, model, extra):
     assert record.scores["psnr"] > 5
 
 
+def test_a_method_that_needs_complex_images_says_so(root, tmp_path):
+    """Magnitudes are no linear problem; the message says which option makes it one."""
+    with pytest.raises(UsageError, match=r"tv does not work with .*phase=true"):
+        bench.run("", "tv", f"fastmri:root={root}", results=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "tv:iterations=20",
+        "cgls:iterations=4",
+        "landweber:iterations=20",
+        "unrolled_gradient:iterations=2",
+        "learned_primal_dual:iterations=2",
+    ],
+)
+def test_linear_methods_on_complex_images(multi, tmp_path, model):
+    """Several coils, sensitivities estimated: each comes near zero-filling, or beyond it."""
+    dataset = f"fastmri:root={multi},coils=multi,phase=true"
+    zero = bench.run("", "inverse", dataset, results=tmp_path)
+    record = bench.run("", model, dataset, results=tmp_path, epochs=1)
+    assert record.status == "ok", record.error
+    assert record.scores["psnr"] > zero.scores["psnr"] - 1
+
+
 def test_the_floor_reads_no_kspace(root, tmp_path, monkeypatch):
     """The mean of the training images: their magnitudes alone are read for it."""
     from bench.datasets.fastmri import Slices
@@ -345,6 +370,12 @@ def test_what_is_not_here(root, multi, tmp_path):
     """A missing root, another part, and coils that were not said."""
     with pytest.raises(UsageError, match=r"singlecoil_train is not here.*does not exist.*nyu.edu.*root="):
         FastMRI(str(tmp_path)).load()
+    packed = tmp_path / "packed"
+    for part in ("singlecoil_train", "singlecoil_val"):
+        (packed / part).mkdir(parents=True)
+        (packed / part / f"{part}.tar.gz").touch()
+    with pytest.raises(UsageError, match=r"holds archives that are not unpacked .*tar.gz.*nyu.edu"):
+        FastMRI(str(packed)).load()
     with pytest.raises(UsageError, match=r"multicoil_train is not here"):
         FastMRI(str(root), coils="multi").load()
     (tmp_path / "singlecoil_train").symlink_to(multi / "multicoil_train")

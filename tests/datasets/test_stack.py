@@ -238,3 +238,19 @@ def test_a_whole_run_on_hdf5(tmp_path, slices):
     record = bench.run("noise:sigma=0.05", "mean", f"stack:{text},range=-1000,2000", results=tmp_path)
     assert record.status == "ok", record.error
     assert record.scores["psnr"] > 5
+
+
+def test_a_damaged_chunk_is_named_when_it_is_read(tmp_path):
+    """HDF5's checksum tells; the message names file and image, and the others can be read."""
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        held = np.random.default_rng(0).random((9, 8, 8), np.float32)
+        made = file.create_dataset("ct", data=held, chunks=(1, 8, 8), fletcher32=True)
+        place = made.id.get_chunk_info(5)
+    with path.open("r+b") as file:
+        file.seek(place.byte_offset)
+        file.write(b"\xff\x01\xff")
+    whole = Stack(str(path))._images(None)
+    assert whole[4].shape == (1, 8, 8)
+    with pytest.raises(UsageError, match=r"stack: .*a.h5 is damaged: image 5 cannot be read"):
+        whole[5]

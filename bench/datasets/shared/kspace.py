@@ -118,7 +118,9 @@ class KSpace(Split):
             UsageError: its middle slice is empty or cannot be read.
         """
         middle = cls.spectrum(volume, volume.numbers[len(volume.numbers) // 2])
-        energy = (np.abs(middle[..., pattern(sampling, volume).low]) ** 2).sum(dtype=np.float64)
+        with cls.layout.naming(volume.file):
+            low = pattern(sampling, volume).low
+        energy = (np.abs(middle[..., low]) ** 2).sum(dtype=np.float64)
         level = float(np.sqrt(energy / (volume.size[0] * volume.size[1])))
         if not 0 < level < np.inf:
             raise cls.layout.error(volume.file, "has an empty middle slice; get it again")
@@ -260,4 +262,6 @@ def _patterns(file: Path, changed: int) -> Any:
     try:
         return np.load(file, allow_pickle=False).astype(bool)
     except (OSError, ValueError, EOFError) as error:
-        raise UsageError(f"{file} cannot be read as an array of patterns: {error}") from error
+        raise UsageError(
+            f"{file} holds no array of patterns ({type(error).__name__}); get it again"
+        ) from error

@@ -92,13 +92,14 @@ class Photographs(Dataset):
         for part in parts:
             if not part.here:
                 raise part.missing(self.name)
-        test = self._pictures(found := pictures_in(parts[0].place))
+        test = self._pictures(found := pictures_in(parts[0].place), parts[0].home)
         if len(found) != self.count:
             raise UsageError(
                 f"{self.name}: {parts[0].place} holds {len(found)} pictures, {self.folder} has {self.count}: "
                 f"a part of a download, or another set. It is given out at {self.home}"
             )
-        train, chosen = cut(self._pictures(self.training_pictures(found)), 16, self.name)
+        home = "" if self.train else parts[-1].home
+        train, chosen = cut(self._pictures(self.training_pictures(found), home), 16, self.name)
         again = Subset(train, list(range(len(train))) * self.windows) if self.windows > 1 else train
         test = Cut(test, self.multiple) if self.multiple > 1 else test
         return Splits(again, test, chosen, crop=(self.size, self.size))
@@ -118,9 +119,12 @@ class Photographs(Dataset):
             )
         return found
 
-    def _pictures(self, found: Sequence[Path]) -> Split:
-        sizes = [h[1:] for h in each(self.name, head, found)]
-        return kept(self.name, Pictures(found, sizes, self.channels, Scale(), None))
+    def _pictures(self, found: Sequence[Path], home: str) -> Split:
+        try:
+            sizes = [h[1:] for h in each(self.name, head, found)]
+            return kept(self.name, Pictures(found, sizes, self.channels, Scale(), None))
+        except UsageError as error:
+            raise UsageError(f"{error}{f', or get them again at {home}' if home else ''}") from error
 
 
 class Cut(Split):
