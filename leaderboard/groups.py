@@ -92,8 +92,19 @@ class Method:
 
     def summary(self, name: str, design: Design) -> Summary | None:
         """What its tests need, larger is better; None where a unit has no finite score."""
+        if design is not self.design:
+            return self._summary(name, design)
+        if name not in self._summaries:
+            self._summaries[name] = self._summary(name, design)
+        return self._summaries[name]
+
+    def _summary(self, name: str, design: Design) -> Summary | None:
         runs = self.scale(name).sign * self.runs(name)
         return summary(runs, design, self.trained) if np.isfinite(runs).all() else None
+
+    @cached_property
+    def _summaries(self) -> dict[str, Summary | None]:
+        return {}
 
     def interval(self, name: str = "psnr") -> tuple[float, float]:
         """95 % interval of the mean, trainings and groups counted; the mean itself where it is infinite."""

@@ -186,8 +186,8 @@ def _check_scores(record: Record, columns: dict[str, Array]) -> None:
         known = f"{images} images of {volumes} groups"
         raise BenchError(f"scores.parquet has {count} rows, record.json says {known}")
     for name, values in columns.items():
-        if np.isnan(values).any():
-            raise BenchError(f"scores.parquet has a {name} that is not a number")
         mean, said = mean_score(values, scale(name, record).unit), record.scores[name]
+        if math.isnan(mean) or (math.isinf(mean) and np.isnan(values).any()):
+            raise BenchError(f"scores.parquet has a {name} that is not a number")
         if mean != said and not math.isclose(mean, said, rel_tol=1e-6, abs_tol=1e-6):
             raise BenchError(f"record.json says {name} {said:.4f}, its units' mean is {mean:.4f}: edited?")

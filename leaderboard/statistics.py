@@ -28,6 +28,7 @@ References:
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,12 @@ class Design:
         if len(sizes) < 2:
             return cls(groups, weights, math.inf, 0.0)
         return cls(groups, weights, p2 / trace, trace**2 / square)
+
+    @cached_property
+    def sorted(self) -> tuple[Array, Array, Array]:
+        """Size of each group, the units ordered by group, and where each group begins in that order."""
+        sizes = np.bincount(self.groups)
+        return sizes, np.argsort(self.groups, kind="stable"), np.cumsum(sizes) - sizes
 
 
 @dataclass(frozen=True)
@@ -147,9 +154,7 @@ def summaries(table: Array, design: Design, trained: bool) -> Summaries:
 
 
 def _group_means(scores: Array, design: Design) -> Array:
-    sizes = np.bincount(design.groups)
-    order = np.argsort(design.groups, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    sizes, order, starts = design.sorted
     means: Array = np.add.reduceat(scores[:, order].astype(float), starts, axis=1) / sizes
     return means
 
@@ -233,6 +238,7 @@ class Estimates:
                 return np.maximum(np.log(self.half_width(np.exp(log_p))), -700) - target
 
         at_low, at_high = excess(low), np.maximum(excess(high), -700)
+        told = at_low > 0  # of the others, p is below what is told apart
         root, side = low.copy(), np.zeros(size.shape, int)
         for _ in range(60):
             with np.errstate(invalid="ignore", divide="ignore"):
@@ -246,9 +252,9 @@ class Estimates:
             at_high = np.where(above & (side > 0), at_high / 2, at_high)
             at_low = np.where(~above & (side < 0), at_low / 2, at_low)
             side = np.where(above, 1, -1)
-            if np.abs(value).max() < 1e-7:
+            if np.abs(value[told]).max(initial=0) < 1e-7:
                 break
-        found: Array = np.where(excess(np.log(np.maximum(least, _LEAST_P))) <= 0, least, np.exp(root))
+        found: Array = np.where(told, np.exp(root), least)
         return found
 
 

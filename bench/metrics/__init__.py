@@ -79,7 +79,12 @@ def mean_score(values: Any, unit: str = "dB") -> float:
     exact unit (a black window, say) does not hide all the others, and is never worse than one
     that is nearly exact.
     """
-    return float(mean_scores(np.asarray(values, dtype=float)[None], unit)[0])
+    rows = np.asarray(values, dtype=float)[None]
+    with np.errstate(invalid="ignore"):
+        mean = counted(rows, unit).mean(-1)[0]
+    # Infinite units show in it, as do exact ones where all are.
+    plain = np.isfinite(mean) and not (unit == "dB" and mean >= EXACT)
+    return float(mean if plain else mean_scores(rows, unit)[0])
 
 
 def mean_scores(values: Array, unit: str = "dB") -> Array:

@@ -38,10 +38,11 @@ def opened(path: Path, most: int) -> io.BufferedReader:
     """
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        if path.is_symlink():
+        found = os.lstat(path)
+        if stat.S_ISLNK(found.st_mode):
             raise BenchError(f"{path.name} is a link, which is not followed")
         # Looked at before it is opened, as opening a device can have effects, and after, as it may change.
-        _check(path.name, path.stat(), most)
+        _check(path.name, found, most)
         file = os.fdopen(os.open(path, flags), "rb")
     except FileNotFoundError:
         raise BenchError(f"{path.name} is missing") from None
@@ -86,10 +87,17 @@ def json_of(path: Path) -> Any:
     Raises:
         BenchError: it cannot be read, is no JSON, has lone surrogates, or is nested over 200 deep.
     """
+    text = contents(path, MOST_JSON)
     try:
-        return _printable(from_json(contents(path, MOST_JSON), allow_inf_nan=False, cache_strings=False))
+        content = from_json(text, allow_inf_nan=False, cache_strings=False)
+        return content if _shows_itself(text) else _printable(content)
     except ValueError as error:
         raise BenchError(f"{path.name} is not JSON ({error})") from error
+
+
+def _shows_itself(text: bytes) -> bool:
+    """Whether no text of a JSON file can hold a control character: none stands in it, none is escaped."""
+    return b"\\" not in text and text.decode().replace("\n", "").isprintable()
 
 
 def _printable(value: Any, lines: bool = False) -> Any:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pandas as pd
-from pydantic import AfterValidator, JsonValue, StringConstraints, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, JsonValue, StringConstraints, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from bench.errors import BenchError, UsageError
@@ -48,8 +48,9 @@ class OutdatedError(BenchError):
     """A record of an earlier schema: what it holds means something else now; the run is made again."""
 
 
-def _bounded(spec: RunSpec) -> RunSpec:
-    if len(json.dumps(spec.to_json(), default=str)) > LONGEST_SPEC:
+def _bounded(spec: Any) -> Any:
+    content = spec.to_json() if isinstance(spec, RunSpec) else spec
+    if len(json.dumps(content, default=str)) > LONGEST_SPEC:
         raise ValueError(f"a spec has at most {LONGEST_SPEC} characters")
     return spec
 
@@ -86,7 +87,7 @@ class Record:
     """
 
     fingerprint: Annotated[str, StringConstraints(pattern=r"^[\w-]{1,64}$")]
-    spec: Annotated[RunSpec, AfterValidator(_bounded)]
+    spec: Annotated[RunSpec, BeforeValidator(_bounded)]
     status: Literal["ok", "failed"] = "ok"
     error: Failure | None = None
     role: Role = "model"
@@ -186,7 +187,7 @@ class Record:
         if schema < SCHEMA:
             raise OutdatedError(f"record.json: schema {schema} is an earlier one: run it again")
         try:
-            return replace(_checked().validate_python(content), folder=folder)
+            return _checked().validate_python(content | {"folder": folder})
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))[:100]
