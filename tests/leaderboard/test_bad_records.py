@@ -34,7 +34,7 @@ def _scores(record, frame):
 
 CASES = {
     "truncated record": (_truncate, "not JSON"),
-    "truncated scores": (lambda r: _truncate(r, "scores.parquet"), "scores.parquet cannot be read"),
+    "truncated scores": (lambda r: _truncate(r, "scores.parquet"), "scores.parquet: it is no Parquet file"),
     "no record": (lambda r: (r.folder / "record.json").unlink(), "record"),
     "no scores": (lambda r: (r.folder / "scores.parquet").unlink(), "scores.parquet is missing"),
     "later schema": (lambda r: _edit(r, schema=99), "99"),
