@@ -34,9 +34,9 @@ def size_in_memory(content: bytes) -> tuple[int, int]:
         BenchError: the parts belie one another or are damaged, or there are too many, or a page has an
             encoding that is not read.
     """
-    footer = _footer(content)
-    groups = footer.get(GROUPS, [])
     try:
+        footer = _footer(content)
+        groups = footer.get(GROUPS, [])
         rows = sum(group[GROUP_ROWS] for group in groups)
         columns = [column[ABOUT] for group in groups for column in group[COLUMNS]]
         if rows != footer[ROWS]:
@@ -48,7 +48,7 @@ def size_in_memory(content: bytes) -> tuple[int, int]:
             if any(header[kind][place] not in ENCODINGS for kind, place in KINDS.items() if kind in header):
                 raise BenchError("it has a page of an encoding that is not read")
             size += _count(header[IN_MEMORY])
-    except (KeyError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError, AttributeError) as error:  # beyond the end, or of another kind
         raise _damaged() from error
     return rows, size
 
@@ -65,7 +65,7 @@ def _footer(content: bytes) -> Struct:
 def _headers(content: bytes, columns: list[Struct]) -> Iterator[Struct]:
     """The header of every page of every column, dictionaries included."""
     for column in columns:
-        at = min(column[DATA], column.get(DICTIONARY, column[DATA]))
+        at = _count(min(column[DATA], column.get(DICTIONARY, column[DATA])))
         end = at + column[LENGTH]
         while at < end:
             header, at = _struct(content, at)
@@ -83,36 +83,40 @@ def _struct(content: bytes, at: int, depth: int = 0) -> tuple[Struct, int]:
     """A struct's values by field, and where it ends; fields must be in order."""
     found: Struct = {}
     field = 0
-    while head := _byte(content, at):
-        step, at = head >> 4, at + 1
+    while head := content[at]:
+        step, kind, at = head >> 4, head & 15, at + 1
         if not step:
             number, at = _number(content, at)
             step = number - field
         if step <= 0 or depth > DEEPEST:
             raise _damaged()
         field += step
-        found[field], at = _value(content, at, head & 15, depth)
+        # Nearly all values are numbers of one byte: a table has hundreds, a leaderboard thousands of tables.
+        if kind in (I16, I32, I64) and (byte := content[at]) < 128:
+            found[field], at = (byte >> 1) ^ -(byte & 1), at + 1
+        else:
+            found[field], at = _value(content, at, kind, depth)
     return found, at + 1
 
 
 def _value(content: bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:
     """A whole number, a struct or a list; None for what is of no interest here; and where it ends."""
-    if kind in (I16, I32, I64):
-        return _number(content, at)
+    if kind == BINARY:
+        length, at = _varint(content, at)
+        return None, at + length
     if kind == STRUCT:
         return _struct(content, at, depth + 1)
     if kind == LIST:
         return _list(content, at, depth + 1)
-    if kind == BINARY:
-        length, at = _varint(content, at)
-        return None, at + length
+    if kind in (I16, I32, I64):
+        return _number(content, at)
     if kind in (TRUE, FALSE, BYTE):
         return None, at + (kind == BYTE)
     raise _damaged()
 
 
 def _list(content: bytes, at: int, depth: int) -> tuple[list[Any], int]:
-    head, at = _byte(content, at), at + 1
+    head, at = content[at], at + 1
     length, kind = head >> 4, head & 15
     if length == 15:
         length, at = _varint(content, at)
@@ -135,17 +139,11 @@ def _varint(content: bytes, at: int) -> tuple[int, int]:
     """A whole number in groups of seven bits, the lowest first."""
     value = 0
     for shift in range(0, 70, 7):
-        byte, at = _byte(content, at), at + 1
+        byte, at = content[at], at + 1
         value |= (byte & 127) << shift
         if byte < 128:
             return value, at
     raise _damaged()
-
-
-def _byte(content: bytes, at: int) -> int:
-    if not 0 <= at < len(content):
-        raise _damaged()
-    return content[at]
 
 
 def _damaged() -> BenchError:

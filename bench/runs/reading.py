@@ -186,7 +186,10 @@ def _texts(column: pa.ChunkedArray) -> Array:
         raise ValueError("a text is missing")
     parts = []
     for chunk in column.chunks:
-        known = [printable(text[: 10 * LONGEST_NAME]) for text in chunk.dictionary.to_pylist()]
+        known = chunk.dictionary.to_pylist()
+        # One look at all of them: there may be thousands of files of one text an image.
+        if not "".join(known).isprintable() or max(map(len, known), default=0) > 10 * LONGEST_NAME:
+            known = [printable(text[: 10 * LONGEST_NAME]) for text in known]
         parts.append(np.array([*known, None], object)[chunk.indices.to_numpy()])
     return np.concatenate(parts) if parts else np.array([], object)
 
