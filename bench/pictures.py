@@ -6,11 +6,13 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from textwrap import wrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Array = np.ndarray[Any, Any]
 
@@ -37,7 +39,7 @@ _RAMP = np.array(
 )
 
 
-def image(values: Tensor, value_range: tuple[float, float] = (0.0, 1.0)) -> Array:
+def image(values: "Tensor", value_range: tuple[float, float] = (0.0, 1.0)) -> Array:
     """Images as grey levels: the lowest value of the range black, the highest white.
 
     Args:
@@ -51,7 +53,7 @@ def image(values: Tensor, value_range: tuple[float, float] = (0.0, 1.0)) -> Arra
     return _levels((_channels(values) - low) / (high - low))
 
 
-def measurement(values: Tensor, value_range: tuple[float, float] = (0.0, 1.0)) -> Array:
+def measurement(values: "Tensor", value_range: tuple[float, float] = (0.0, 1.0)) -> Array:
     """Measurements as grey levels: those that fill the images' range in the images' own window.
 
     Others go each from its own 1st to its 99th percentile. Spectra, whose peaks hide all else, are shown
@@ -161,7 +163,7 @@ def sheet(rows: Mapping[str, Any], captions: Mapping[str, Sequence[str]], title:
     return drawn
 
 
-def _channels(values: Tensor) -> Array:
+def _channels(values: "Tensor") -> Array:
     """The channels that can be shown, as real numbers ``(N, 1 or 3, H, W)``."""
     shown = values.detach()[:, : 3 if values.shape[1] >= 3 else 1]
     found: Array = (shown.abs() if shown.is_complex() else shown).float().cpu().numpy()

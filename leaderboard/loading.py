@@ -83,9 +83,12 @@ def load(results: Path) -> Loaded:
         raise UsageError(f"{results} is no results folder: it has no folder called runs")
     folders = sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != ".")
     records, skipped, outdated = [], [], []
+    known: dict[int, npt.NDArray[Any]] = {}
     for run in folders:
         try:
-            records.append(read_checked(run))
+            record = read_checked(run)
+            _share_groups(record, known)
+            records.append(record)
         except OutdatedError:
             outdated.append(printable(run.name))
         except BenchError as error:
@@ -177,6 +180,14 @@ def _keep_scores(record: Record, path: Path) -> None:
     record.__dict__[_GROUPS] = found.pop("group")
     record.__dict__[_CACHE] = found
     _check_scores(record, found)
+
+
+def _share_groups(record: Record, known: dict[int, npt.NDArray[Any]]) -> None:
+    """Let records of the same images have one array of names: a million names take 70 MB."""
+    if (names := record.__dict__.get(_GROUPS)) is not None:
+        first = known.setdefault(hash(tuple(names)), names)
+        if first is not names and np.array_equal(first, names):
+            record.__dict__[_GROUPS] = first
 
 
 def _check_scores(record: Record, columns: dict[str, Array]) -> None:

@@ -190,7 +190,37 @@ def test_a_crafted_record_costs_its_own_line(case, fresh, survives):
     assert (BAD in [r.fingerprint for r in load(results).records]) is not lost
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="memory is measured by Linux")
+#: Reads and shows all of a results folder; prints the number of records, peak memory, and whether torch came.
+PROGRAM = """
+import sys
+from pathlib import Path
+from bench.leaderboard import find, show
+from bench.leaderboard.publish import publish
+from bench.leaderboard.table import board
+from bench.leaderboard.terminal import tables
+whole = board(sys.argv[1])
+tables(whole)
+for record in whole.records:
+    show.text(whole, record)
+publish(whole, Path(sys.argv[1]))
+# Not getrusage: its peak is inherited from whoever started this process.
+peak = Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]
+print(len(whole.records), peak, int("torch" in sys.modules))
+"""
+LINUX = pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="memory is measured by Linux")
+
+
+def shown(results):
+    """Number of records, peak memory in kB, and whether torch was imported, of a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(results)],
+        capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    return map(int, done.stdout.split()[-3:])
+
+
+@LINUX
 def test_all_of_them_at_once(template, sound, tmp_path):
     """A folder with every crafted record: all commands succeed in little time and less than 1 GB."""
     results = tmp_path / "results"
@@ -200,28 +230,24 @@ def test_all_of_them_at_once(template, sound, tmp_path):
             continue
         folder = sound(results, f"case{number:03d}", f"model{number}")
         CRAFTED[case][0](folder)
-    program = """
-import sys
-from pathlib import Path
-from bench.leaderboard import find, show
-from bench.leaderboard.publish import publish
-from bench.leaderboard.table import board
-whole = board(sys.argv[1])
-for record in whole.records:
-    show.text(whole, record)
-publish(whole, Path(sys.argv[1]))
-# Not getrusage: its peak is inherited from whoever started this process.
-peak = Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]
-print(len(whole.records), peak)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(results)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    records, kilobytes = map(int, done.stdout.split()[-2:])
+    records, kilobytes, _ = shown(results)
     assert records == 2 + sum(not lost for _, lost in CRAFTED.values())
+    assert kilobytes < 2**20
+
+
+@LINUX
+def test_records_at_the_limit(tmp_path, sound):
+    """As many scoring units as are read, each with a name of its own: less than 1 GB, and no torch."""
+    units, methods = (10**6, 5) if LARGE else (10**5, 2)
+    rng = np.random.default_rng(0)
+    for number in range(methods):
+        folder = sound(tmp_path, f"{number:016x}", f"model{number}")
+        psnr, ssim = number + rng.normal(size=units), rng.random(units)
+        names = [f"patient {i}" for i in range(units)]
+        pq.write_table(pa.table({"psnr": psnr, "ssim": ssim, "group": names}), folder / "scores.parquet")
+        means = {"psnr": float(psnr.mean()), "ssim": float(ssim.mean())}
+        edited(lambda c, means=means: c.update(scores=means))(folder)
+        edited(lambda c: c["data"].update(test=units, groups=units))(folder)
+    records, kilobytes, torch = shown(tmp_path)
+    assert (records, torch) == (methods, 0)
     assert kilobytes < 2**20
