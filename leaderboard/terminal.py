@@ -42,14 +42,16 @@ def _table(ranking: Ranking, found_looks: Mapping[str, Look]) -> Table:
     )  # fmt: skip
     metric = ranking.metric
     unit = f"/{metric.unit}" if metric.unit else ""
-    heads = [place_title(ranking), "model", metric.title + unit, "± 95 %", beside(ranking).title]
+    heads = [place_title(ranking), "", "model", metric.title + unit, "± 95 %", beside(ranking).title]
     bounded = any(share(standing.share) for standing in ranking.standings)
     for name in [*heads, *["ceiling"] * bounded, "trained ± SD", "images/s"]:
-        left = name == "model"
-        table.add_column(escape(name), justify="left" if left else "right", no_wrap=not left, overflow="fold")
+        left = name in ("", "model")
+        table.add_column(
+            escape(name), justify="left" if left else "right", no_wrap=name != "model", overflow="fold"
+        )
     for entry, standing in zip(ranking.group.entries, ranking.standings, strict=True):
         cells = _cells(ranking, entry, standing, of_role(found_looks[entry.label], entry.role))
-        kept = [*cells[:5], *cells[5 : 5 + bounded], *cells[6:]]
+        kept = [*cells[:6], *cells[6 : 6 + bounded], *cells[7:]]
         table.add_row(*kept, style="" if entry.role == "model" else "dim")
     for figure in found:
         row = _published(ranking, figure, cites.index(cited(figure)) + 1)
@@ -62,7 +64,7 @@ def _published(ranking: Ranking, figure: Figure, source: int) -> list[str]:
     second = beside(ranking)
     first = number(figure.scores.get(ranking.metric.name), ranking.metric.digits)
     other = number(figure.scores.get(second.name), second.digits)
-    return ["published", escape(f"{figure.method} [{source}]"), first, "", other, "", "", ""]
+    return ["published", "", escape(f"{figure.method} [{source}]"), first, "", other, "", "", ""]
 
 
 def _cells(ranking: Ranking, entry: Method, standing: Standing, look: Look) -> list[str]:
@@ -70,8 +72,8 @@ def _cells(ranking: Ranking, entry: Method, standing: Standing, look: Look) -> l
     second = beside(ranking)
     return [
         place(entry, standing) + (" ★" if standing.best else ""),
-        f"[{look.colour}]{look.character}[/]\u00a0{escape(entry.label)}"
-        + (f"\n[yellow]{escape(told)}[/]" if told else ""),
+        f"[{look.colour}]{look.character}[/]",
+        escape(entry.label) + (f"\n[yellow]{escape(told)}[/]" if told else ""),
         number(standing.mean, ranking.metric.digits),
         number(standing.half_width, ranking.metric.digits),
         number(entry.mean(second.name), second.digits),

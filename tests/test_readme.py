@@ -30,8 +30,9 @@ def test_it_is_one_page_and_its_links_lead_somewhere():
 
 def test_commands_stand_there():
     """The two commands of the first five minutes are in the README, to the letter."""
+    lines = [line.partition("  #")[0].strip() for line in README.splitlines()]
     for command in ("pip install . && bench run --operator xor_ctr --model unet", "pip install tox && tox"):
-        assert f"```sh\n{command}\n```" in README
+        assert command in lines
 
 
 @pytest.mark.parametrize("model", ["unet:width=4", "attention_unet:width=4"])

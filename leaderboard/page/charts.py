@@ -142,7 +142,7 @@ def _curves(
     xs = [x for points in kept.values() for x, _ in points]
     span = Span.of([y for points in kept.values() for _, y in points], least)
     drawing = Drawing(title, TALL)
-    x = Axis(min(xs), max(*xs, min(xs) + 1), 48, right)
+    x = Axis(min(xs), max(*xs, min(xs) + 1), 48, right, whole=below == "epoch")
     y = Axis(span.low - 1e-9 - 0.05 * (span.high - span.low), span.ends[1] + 1e-9, TALL - FOOT, 22)
     across(drawing, x, 22, TALL - FOOT, below)
     upward(drawing, y, x.start, x.end, "")

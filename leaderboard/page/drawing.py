@@ -106,6 +106,7 @@ class Axis:
         end: place of ``high``.
         logarithmic: powers of ten at equal distances.
         shown: lowest and highest value that has its own place; beyond stand outliers, without ticks.
+        whole: ticks at whole numbers only.
     """
 
     low: float
@@ -114,6 +115,7 @@ class Axis:
     end: float
     logarithmic: bool = False
     shown: tuple[float, float] | None = None
+    whole: bool = False
 
     def __call__(self, value: float) -> float:
         change: Callable[[float], float] = math.log10 if self.logarithmic else float
@@ -128,7 +130,9 @@ class Axis:
                 self.low, self.high
             )
         else:
-            found = MaxNLocator(most, steps=[1, 2, 5, 10]).tick_values(self.low, self.high)
+            found = MaxNLocator(most, steps=[1, 2, 5, 10], integer=self.whole, min_n_ticks=1).tick_values(
+                self.low, self.high
+            )
         low, high = self.shown or (self.low, self.high)
         return [float(v) for v in found if low <= v <= high]
 

@@ -24,7 +24,7 @@ def parts(record: Record) -> dict[str, dict[str, Any]]:
         "Training": {_words(k): v for k, v in recipe.items()},
         "Data": {
             "training images": data.train, "validation images": data.validation,
-            f"scored {data.unit}s": data.test, "independent groups": data.groups,
+            f"scored {data.unit}s": data.test, "independent groups": data.groups or None,
             "image": _shape(data.image_shape), "measurement": _shape(data.measurement_shape),
             "note": data.note or None,
         },

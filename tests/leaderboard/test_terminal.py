@@ -37,7 +37,7 @@ def test_a_method_has_the_mark_of_the_plots(make, results):
     text = _printed(board(results))
     found = looks(["dncnn", "tv", "unet", "mean"])
     for model in ("dncnn", "tv", "unet"):
-        assert f"{found[model].character}\u00a0{model}" in text
+        assert f"{found[model].character} {model}" in text
 
 
 def test_a_column_of_ways_to_the_ceiling_needs_a_ceiling(make, results):
