@@ -428,8 +428,10 @@ def leaderboard(
     from bench.leaderboard.across import overall
     from bench.leaderboard.publish import publish
     from bench.leaderboard.readme import update
+    from bench.leaderboard.scales import scale
     from bench.leaderboard.table import board
-    from bench.leaderboard.terminal import overall_table, tables
+    from bench.leaderboard.terminal import overall_table, tables, transfer_table
+    from bench.leaderboard.transfer import matrices
 
     with console.status("reading and comparing the runs"):
         whole = board(results, rank_by, against)
@@ -443,6 +445,8 @@ def leaderboard(
         console.print(table)
     if shown is whole and (summary := overall(whole.rankings)):
         console.print(overall_table(summary))
+    for matrix in matrices((r.group for r in shown.rankings), scale(rank_by).name):
+        console.print(transfer_table(matrix))
     if not whole.records:
         console.print(f"no runs in {results} yet; bench run records them", markup=False)
     with console.status("writing tables, plots and the page"):
@@ -487,6 +491,56 @@ def compare(
     print(comparing.text(duel))
     if duel.samples:
         print(comparing.write_picture(duel, results / "plots"))
+
+
+@app.command()
+def transfer(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Trained runs: names, or beginnings.")],
+    operator: Annotated[
+        list[str] | None, typer.Option("--operator", "-o", help="Test on this one; repeatable (the run's).")
+    ] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option("--dataset", "-d", help="Test on this one; repeatable (the run's).")
+    ] = None,
+    grid: Annotated[
+        list[str] | None, typer.Option(help="Values of a parameter: denoising.sigma=0.05,0.1; repeatable.")
+    ] = None,
+    problem_seed: Annotated[
+        list[int] | None, typer.Option(help="Of key, masks and test noise; repeatable (the run's).")
+    ] = None,
+    protocol: Annotated[str | None, typer.Option(help="How images are scored (the dataset's own).")] = None,
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(help="A .py file, plug-in, dataset, file or folder of the run; repeatable."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    results: Results = Path("results"),
+    force: Annotated[bool, typer.Option("--force", help="Run again what has a record.")] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
+    threads: Annotated[int | None, typer.Option(help="Cores for each run.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds after which a run has failed.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Dask cluster: tcp://host:8786.")] = None,
+    cluster: Annotated[Path | None, typer.Option(help="A batch system's .toml file.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would run.")] = False,
+) -> None:
+    """Score trained runs on other operators, noise and datasets without training: the mismatch matrix.
+
+    Each is a record of its own: a row of the problem that it is tested on, labelled by what it was trained
+    on and never ranked with what was trained there. The weights stay in the run that was trained. As with
+    verify, code and data that only the run names have to be named here with --trust.
+
+    Examples:
+      bench transfer 3f2a --operator ct:angles=15 --operator ct:angles=60
+
+      bench transfer 3f2a 91bc -o denoising --grid denoising.sigma=0.05,0.1,0.2 -d photos -d leaves
+    """
+    from bench.console.transfer import Wanted, transfer_runs
+    from bench.sweeps.grid import Asked, crossed, grids
+    from bench.sweeps.means import Means
+
+    asked = crossed(Asked(operator or [], [], dataset or []), grids(grid or ()))
+    wanted = Wanted(asked.operators, asked.datasets, problem_seed or [], protocol, device, trust or [])
+    transfer_runs(runs, wanted, results, force, Means(jobs, threads, timeout, scheduler, cluster), dry_run)
 
 
 @app.command("tune")

@@ -164,6 +164,43 @@ def check_seed(name: str, seed: int) -> None:
 
 
 @dataclass(frozen=True)
+class TrainedOn:
+    """The run whose weights another one is scored with, and the problem that it learned.
+
+    Attributes:
+        run: its name.
+        weights: SHA-256 of its file of weights.
+        operator: its chain.
+        dataset: its dataset.
+        problem_seed: its problem's seed.
+        train_size: how many of the training images it was shown; None: all.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = UNKNOWN_REFUSED
+
+    run: str
+    weights: str
+    operator: tuple[Component, ...]
+    dataset: Component
+    problem_seed: int = 0
+    train_size: int | None = None
+
+    def label(self, beside: "RunSpec | None" = None) -> str:
+        """The problem for people; beside another one only what tells it apart."""
+        parts = [chain_label(self.operator)] if beside is None or beside.operator != self.operator else []
+        if beside is None or beside.dataset != self.dataset:
+            parts.append(f"on {self.dataset.label}")
+        if self.problem_seed != (beside.problem_seed if beside else 0):
+            parts.append(f"with problem seed {self.problem_seed}")
+        return " ".join(parts)
+
+    def identity(self) -> dict[str, Any]:
+        """What of it a fingerprint covers."""
+        parts = {"operator": [part.identity() for part in self.operator], "dataset": self.dataset.identity()}
+        return asdict(self) | parts
+
+
+@dataclass(frozen=True)
 class RunSpec:
     """One run: a chain of operators, a model, a dataset, two seeds and, if the model is trained, a recipe.
 
@@ -179,6 +216,7 @@ class RunSpec:
         metrics: metrics besides those of the protocol.
         trials: settings tried before on the validation split, by which this one was chosen; 0 if it was not.
         train_size: how many of the training images there are to learn from; None: all.
+        trained_on: the run whose weights are scored; None: it is trained itself.
 
     Raises:
         UsageError: a seed below 0 or above 2^63 - 1, or a number that makes no sense.
@@ -197,6 +235,7 @@ class RunSpec:
     metrics: tuple[Component, ...] = ()
     trials: int = 0
     train_size: int | None = None
+    trained_on: TrainedOn | None = None
 
     def __post_init__(self) -> None:
         check_seed("seed", self.seed)
@@ -214,10 +253,24 @@ class RunSpec:
     @property
     def size_label(self) -> str:
         """How many training images were asked for; empty where it is all of them."""
-        return f"{self.train_size:,} training images" if self.train_size else ""
+        size = self.learned.train_size
+        return f"{size:,} training images" if size else ""
+
+    @property
+    def learned(self) -> "RunSpec | TrainedOn":
+        """Where dataset, problem seed and train size of the training stand."""
+        return self.trained_on or self
+
+    @property
+    def method_label(self) -> str:
+        """The model, and what it was trained on where that is another problem."""
+        other = f", trained on {self.trained_on.label(self)}" if self.trained_on else ""
+        return f"{self.model.label}{other}"
 
     def command(self) -> str:
         """The command line that makes this run again."""
+        if self.trained_on:
+            return self._transfer()
         texts = {"operator": chain_text(self.operator), "model": str(self.model)}
         texts |= {"dataset": str(self.dataset), "protocol": self.protocol}
         words = ["bench run", *(f"--{name} {shlex.quote(text)}" for name, text in texts.items() if text)]
@@ -234,6 +287,13 @@ class RunSpec:
                 else:
                     words.append(f"--{name} {shlex.quote(str(value))}")
         return " ".join(words)
+
+    def _transfer(self) -> str:
+        assert self.trained_on is not None
+        texts = {"operator": chain_text(self.operator), "dataset": str(self.dataset)}
+        texts |= {"problem-seed": str(self.problem_seed), "protocol": self.protocol, "device": self.device}
+        words = [f"--{name} {shlex.quote(text)}" for name, text in texts.items() if text]
+        return " ".join([f"bench transfer {self.trained_on.run}", *words])
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary, as records hold it."""
@@ -268,6 +328,7 @@ class RunSpec:
             # A row that has cost a search is another row, though the scores are the same.
             **({"trials": self.trials} if self.trials else {}),
             **({"train_size": self.train_size} if self.train_size else {}),
+            **({"trained_on": self.trained_on.identity()} if self.trained_on else {}),
         }
         text = json.dumps(content, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

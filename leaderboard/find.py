@@ -66,7 +66,8 @@ def _parts(label: str) -> object:
 
 def _listed(records: Sequence[Record], most: int = 12) -> str:
     lines = [
-        f"  {r.fingerprint}  {r.spec.model.label} on {r.operator}, {r.spec.dataset.label}, seed {r.spec.seed}"
+        f"  {r.fingerprint}  {r.spec.method_label} on {r.operator}, "
+        f"{r.spec.dataset.label}, seed {r.spec.seed}"
         for r in records[:most]
     ]
     more = [f"  and {len(records) - most} more"] if len(records) > most else []

@@ -35,7 +35,7 @@ class Method:
 
     @property
     def role(self) -> str:
-        """``floor``, ``ceiling`` or ``model``."""
+        """``floor``, ``ceiling``, ``model``, or ``transfer``: trained on another problem."""
         return self.first.role
 
     @cached_property
@@ -228,7 +228,7 @@ def _problem(record: Record) -> Hashable:
         record.data.digest,
         record.data.test_digest,
         record.spec.protocol,
-        record.spec.train_size,
+        record.spec.learned.train_size,
         record.numbers,
         hash(tuple(loading.groups(record))),
     )
@@ -268,7 +268,10 @@ def _methods(records: Sequence[Record]) -> list[Method]:
     alike: dict[Hashable, list[Record]] = defaultdict(list)
     for record in records:
         spec = record.spec
-        alike[spec.model, spec.recipe, spec.device.partition(":")[0], record.role].append(record)
+        learned = spec.trained_on
+        # Of the trainings that were transferred, those of one problem are one method.
+        source = learned and (learned.operator, learned.dataset, learned.problem_seed, learned.train_size)
+        alike[spec.model, spec.recipe, spec.device.partition(":")[0], record.role, source].append(record)
     parts = [part for runs in alike.values() for part in _versions(runs)]
     ordered = [tuple(sorted(part, key=lambda r: r.spec.seed)) for part in parts]
     design = Design.of(loading.groups(records[0]))
@@ -301,10 +304,10 @@ def _labels(methods: Sequence[tuple[Record, ...]]) -> list[str]:
     by_model: dict[str, list[dict[str, str]]] = defaultdict(list)
     details = [_details(runs[0]) for runs in methods]
     for runs, own in zip(methods, details, strict=True):
-        by_model[runs[0].spec.model.label].append(own)
+        by_model[runs[0].spec.method_label].append(own)
     labels = []
     for runs, own in zip(methods, details, strict=True):
-        model = runs[0].spec.model.label
+        model = runs[0].spec.method_label
         alike = by_model[model]
         differing = {k: v for k, v in own.items() if len({a.get(k) for a in alike}) > 1}
         text = ", ".join(f"{k}={v}" for k, v in differing.items())

@@ -77,7 +77,7 @@ def rows(ranking: Ranking) -> str:
     """The methods of one group, what failed, and what the table's claims hold for."""
     body = [*cells(ranking, escaped), *published_cells(ranking, escaped)]
     lines = _lines([escaped(name) for name in header(ranking)], body)
-    lines += [f"\nFailed: {escaped(r.spec.model.label)} ({escaped(r.reason)})" for r in ranking.group.failed]
+    lines += [f"\nFailed: {escaped(r.spec.method_label)} ({escaped(r.reason)})" for r in ranking.group.failed]
     return "\n".join([*lines, "", *filter(None, [footnote(ranking)]), ""])
 
 

@@ -17,6 +17,7 @@ CAPTIONS = {
     "series": "Quality against what problems and methods differ in",
     "speed": "Quality against speed",
     "training": "Training curves",
+    "transfer": "Trained on one problem, tested on another",
 }
 
 

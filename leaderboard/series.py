@@ -83,14 +83,13 @@ def series(groups: Iterable[Group]) -> list[Series]:
 
     Of a parameter that is left at its default, the value is known for the project's own components.
     """
-    groups = [group for group in groups if group.entries]
-    varied = _varied(entry.first for group in groups for entry in group.entries)
+    methods = [(e, group) for group in groups for e in group.entries if e.role != "transfer"]
+    varied = _varied(entry.first for entry, _ in methods)
     found: dict[Hashable, dict[Hashable, list[tuple[Place, Method, Group]]]] = defaultdict(dict)
-    for group in groups:
-        for entry in group.entries:
-            for place in _places(entry.first, group, varied):
-                lines = found[place.parameter, place.problem]
-                lines.setdefault(place.method, []).append((place, entry, group))
+    for entry, group in methods:
+        for place in _places(entry.first, group, varied):
+            lines = found[place.parameter, place.problem]
+            lines.setdefault(place.method, []).append((place, entry, group))
     made = [one for lines in found.values() if (one := _made(list(lines.values())))]
     return sorted(made, key=lambda s: (-len(s.values), -len(s.lines), s.title, s.parameter))
 

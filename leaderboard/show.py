@@ -17,11 +17,13 @@ MOST_FILES = 50
 
 def text(board: Board, record: Record) -> str:
     """Spec, scores, standing, timing, data, provenance, files, and the command that makes it again."""
+    learned = record.spec.trained_on
     sections = {
         "Run": {
             "name": record.fingerprint,
             "operator": record.operator,
             "model": record.spec.model.label,
+            "trained on": f"{learned.label()} (run {learned.run})" if learned else None,
             "dataset": record.spec.dataset.label,
             "seed": record.spec.seed,
             "device": record.spec.device,

@@ -24,7 +24,8 @@ COLUMNS = {
     "rank_best": "one more than the number of models shown better",
     "rank_worst": "number of models less that of those shown worse",
     "method": "model, with what tells it apart from its like",
-    "role": "model, floor or ceiling",
+    "role": "model, floor, ceiling, or transfer: trained on another problem and not ranked",
+    "trained_on": "the run that the weights are of, where it was trained on another problem",
     "psnr": "mean PSNR over the scoring units of the run, in dB",
     "psnr_low": "lower end of the 95 % interval of the method's mean over its trainings, groups counted",
     "psnr_high": "upper end",
@@ -167,7 +168,7 @@ def _rows(ranking: Ranking) -> list[dict[str, Any]]:
         for name in ranking.group.metrics:
             shared[f"{name}_low"], shared[f"{name}_high"] = entry.interval(name)
         found += [_row(record, ranking.group) | shared for record in entry.records]
-    failed = [_row(r, ranking.group) | {"method": r.spec.model.label} for r in ranking.group.failed]
+    failed = [_row(r, ranking.group) | {"method": r.spec.method_label} for r in ranking.group.failed]
     return found + failed
 
 
@@ -181,6 +182,7 @@ def _row(record: Record, group: Group) -> dict[str, Any]:
         "operator": record.spec.operator_label,
         "dataset": record.spec.dataset.label,
         "role": record.role,
+        "trained_on": record.spec.trained_on.run if record.spec.trained_on else None,
         "epochs": record.budget.epochs,
         "fit_seconds": record.budget.seconds,
         "trials": record.budget.trials,

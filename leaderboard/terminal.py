@@ -10,11 +10,13 @@ from rich.table import Table
 from bench.leaderboard import references
 from bench.leaderboard.across import Overall
 from bench.leaderboard.groups import Method
-from bench.leaderboard.plots.looks import Look, looks, of_role
+from bench.leaderboard.plots.grid import looks_of
+from bench.leaderboard.plots.looks import Look, of_role
 from bench.leaderboard.ranking import Ranking, Standing
 from bench.leaderboard.references import Figure
 from bench.leaderboard.rows import beside, cited, footnote, place, place_title, remark, speed
 from bench.leaderboard.table import Board
+from bench.leaderboard.transfer import Matrix
 from bench.text import interval, number, share
 
 
@@ -25,13 +27,13 @@ def tables(board: Board, whole: Board | None = None) -> Iterator[Table]:
         board: what is shown.
         whole: the board that it is part of, whose methods' marks are used.
     """
-    found = looks(e.label for r in (whole or board).rankings for e in r.group.entries)
+    found = looks_of(whole or board)
     for ranking in board.rankings:
         yield _table(ranking, found)
 
 
 def _table(ranking: Ranking, found_looks: Mapping[str, Look]) -> Table:
-    failed = [f"failed: {r.spec.model.label} ({r.reason})" for r in ranking.group.failed]
+    failed = [f"failed: {r.spec.method_label} ({r.reason})" for r in ranking.group.failed]
     found = references.beside(ranking.group)
     cites = list(dict.fromkeys(cited(figure) for figure in found))
     sources = [f"published [{k}]: {text}" for k, text in enumerate(cites, start=1)]
@@ -91,6 +93,25 @@ def _trained(ranking: Ranking, entry: Method) -> str:
     if len(means) < 2 or not np.isfinite(means).all():
         return f"{entry.trainings}x"
     return f"{entry.trainings}x ± {number(float(means.std(ddof=1)), ranking.metric.digits)}"
+
+
+def transfer_table(matrix: Matrix) -> Table:
+    """Trained on the rows, tested on the columns; ``*`` marks what was tested on what it was trained on."""
+    unit = f"/{matrix.metric.unit}" if matrix.metric.unit else ""
+    table = Table(
+        title=escape(f"{matrix.method}: {matrix.metric.title}{unit}"), title_justify="left",
+        title_style="bold cyan", header_style="bold", box=None, padding=(0, 1, 0, 0),
+        caption="* tested on what it was trained on\n", caption_justify="left",
+    )  # fmt: skip
+    table.add_column("trained on \\ tested on", overflow="fold")
+    for name in matrix.tested:
+        table.add_column(escape(name), justify="right", overflow="fold")
+    for row, name in enumerate(matrix.trained):
+        told = [number(v, matrix.metric.digits) if not math.isnan(v) else "" for v in matrix.scores[row]]
+        own = matrix.own[row]
+        cells = [f"[bold]{text}*[/]" if text and column == own else text for column, text in enumerate(told)]
+        table.add_row(escape(name), *cells)
+    return table
 
 
 def overall_table(summary: Overall) -> Table:

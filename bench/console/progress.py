@@ -27,10 +27,10 @@ def announce(runs: Sequence["Run"], results: Path, hardware: str) -> None:
     table = Table.grid(padding=(0, 2))
     for name, values in (
         ("operator", [run.spec.operator_label for run in runs]),
-        ("model", [run.spec.model.label for run in runs]),
+        ("model", [run.spec.method_label for run in runs]),
         ("dataset", [f"{run.spec.dataset.label} ({_sizes(run)})" for run in runs]),
         ("seed", [str(run.spec.seed) for run in runs]),
-        ("recipe", [recipe_text(run) for run in runs if run.spec.recipe]),
+        ("recipe", [recipe_text(run) for run in runs if run.spec.recipe and not run.spec.trained_on]),
         ("device", [f"{run.spec.device} ({hardware})" for run in runs]),
         ("results", [str(results)]),
     ):
@@ -133,7 +133,7 @@ def _label(run: "Run") -> str:
     spec = run.spec
     more = [spec.size_label, f"seed {spec.seed}" if spec.seed else ""]
     told = ", ".join(filter(None, more))
-    return f"{spec.operator_label} {spec.model.label}" + (f" ({told})" if told else "")
+    return f"{spec.operator_label} {spec.method_label}" + (f" ({told})" if told else "")
 
 
 def _epoch_text(step: "Step") -> str:

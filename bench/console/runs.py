@@ -38,9 +38,9 @@ def run_pairs(
 
         runs = plan(*asked, **settings)
     if dry:
-        _foretell(runs, results, force, means)
+        foretell(runs, results, force, means)
     else:
-        _finish(_carry_out(_tuned(runs, trials, results, means), results, force, means))
+        finish(carry_out(_tuned(runs, trials, results, means), results, force, means))
 
 
 def run_suite(
@@ -65,15 +65,15 @@ def run_suite(
     for message in left_out:
         console.print(message, style="yellow", markup=False)
     if dry:
-        _foretell(runs, results, force, means)
+        foretell(runs, results, force, means)
         return
-    records = _carry_out(_tuned(runs, trials, results, means), results, force, means)
+    records = carry_out(_tuned(runs, trials, results, means), results, force, means)
     dataset = specified_dataset(settings["dataset"] or suite.dataset, settings["preset"] or suite.preset)
     for path in write(suite, dataset.label, records, results / "suites" / Path(name).stem):
         console.print(str(path), markup=False, highlight=False, soft_wrap=True)
         if path.suffix == ".md":
             console.print(Markdown(path.read_text(encoding="utf-8")))
-    _finish(records)
+    finish(records)
 
 
 def _tuned(runs: list["Run"], trials: int, results: Path, means: "Means") -> list["Run"]:
@@ -83,7 +83,7 @@ def _tuned(runs: list["Run"], trials: int, results: Path, means: "Means") -> lis
     return tuned(runs, trials, results, means) if trials else runs
 
 
-def _foretell(runs: list["Run"], results: Path, force: bool, means: "Means") -> None:
+def foretell(runs: list["Run"], results: Path, force: bool, means: "Means") -> None:
     """What would be run, what is recorded of it, and about how long the rest would take."""
     from bench.sweeps.forecast import forecasts
 
@@ -94,7 +94,7 @@ def _foretell(runs: list["Run"], results: Path, force: bool, means: "Means") -> 
     console.print(forecast_text(found, means.jobs), markup=False, highlight=False, soft_wrap=True)
 
 
-def _carry_out(runs: list["Run"], results: Path, force: bool, means: "Means") -> list[Record]:
+def carry_out(runs: list["Run"], results: Path, force: bool, means: "Means") -> list[Record]:
     """Announce runs, carry them out with progress, and show what came of them."""
     import torch
 
@@ -156,7 +156,7 @@ def _show(records: list[Record]) -> None:
             console.print(f"{record.folder}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _finish(records: list[Record]) -> None:
+def finish(records: list[Record]) -> None:
     """Exit with code 1 if a run failed, saying which and why."""
     failed = [record for record in records if record.status == "failed"]
     if failed:

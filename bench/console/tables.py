@@ -26,7 +26,9 @@ def results_table(title: str, records: Iterable["Record"]) -> Table:
     for name in ("PSNR/dB", "SSIM", "train im/s", "infer im/s", "weights", "time"):
         table.add_column(name, justify="right", no_wrap=True)
     for record in records:
-        label = record.spec.model.label + (f" ({record.role})" if record.role != "model" else "")
+        label = record.spec.method_label + (
+            f" ({record.role})" if record.role in ("floor", "ceiling") else ""
+        )
         cells = [escape(label)]
         if record.status == "failed":
             table.add_row(*cells, "[red]failed[/]", style="dim")
@@ -64,7 +66,7 @@ def forecast_table(forecasts: Iterable["Forecast"]) -> Table:
     for each in forecasts:
         spec = each.run.spec
         images = [f"{spec.train_size:,}" if spec.train_size else "all"] * sizes
-        names = (spec.operator_label, spec.model.label, spec.dataset.label, *images, str(spec.seed))
+        names = (spec.operator_label, spec.method_label, spec.dataset.label, *images, str(spec.seed))
         time = "" if each.state == "recorded" else seconds(each.seconds) or "?"
         table.add_row(*map(escape, names), each.state, time, style="dim" if each.state == "recorded" else "")
     return table

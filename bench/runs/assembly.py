@@ -24,19 +24,20 @@ from bench.spec import Component, RunSpec, chain_label, check_seed, parse_chain
 def components(spec: RunSpec) -> list[tuple[Registry, Component]]:
     """All that a spec names, each with the room where it is found; losses of torch are left out."""
     losses = own_losses(spec.recipe.loss) if spec.recipe else ()
+    learned = spec.trained_on
     rooms = {
-        registry.operators: spec.operator,
+        registry.operators: (*spec.operator, *(learned.operator if learned else ())),
         registry.models: (spec.model,),
-        registry.datasets: (spec.dataset,),
+        registry.datasets: (spec.dataset, *([learned.dataset] if learned else [])),
         registry.metrics: spec.metrics,
         registry.losses: losses,
     }
     return [(room, part) for room, parts in rooms.items() for part in parts]
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def load_images(dataset: Component) -> tuple[Splits, str]:
-    """The splits of a dataset, and the SHA-256 of their content; the last dataset is kept."""
+    """The splits of a dataset, and the SHA-256 of their content; the last two datasets are kept."""
     source = dataset.build(registry.datasets)
     try:
         splits: Splits = source.load()
@@ -57,7 +58,7 @@ def load_images(dataset: Component) -> tuple[Splits, str]:
     return splits, splits.digest()
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def sized(dataset: Component, train_size: int | None, problem_seed: int) -> Splits:
     """The splits of a dataset with so many training images.
 
@@ -77,12 +78,28 @@ def settled(spec: RunSpec) -> RunSpec:
     return replace(spec, train_size=None) if whole else spec
 
 
+def learned_from(spec: RunSpec) -> Splits:
+    """The splits that a run's model was trained on: of a transferred one those of its source."""
+    return sized(spec.learned.dataset, spec.learned.train_size, spec.learned.problem_seed)
+
+
+def duplicates_in(spec: RunSpec) -> Duplicates | None:
+    """Test images of a run with a copy among those it learned from; None: their values differ in kind."""
+    learned = spec.learned
+    return _duplicates(learned.dataset, learned.train_size, learned.problem_seed, spec.dataset)
+
+
 @lru_cache(maxsize=1)
-def duplicates_in(dataset: Component, train_size: int | None, problem_seed: int) -> Duplicates:
-    """Test images of a dataset that have a copy among the training images; once searched for, it is kept."""
-    images = sized(dataset, train_size, problem_seed)
-    content = load_images(dataset)[1], str(train_size), str(problem_seed)
-    return duplicates_kept("-".join(content), lambda: duplicates(images.train, images.test, images.values))
+def _duplicates(
+    learned: Component, train_size: int | None, problem_seed: int, tested: Component
+) -> Duplicates | None:
+    """Once searched for, it is kept."""
+    images, (others, digest) = sized(learned, train_size, problem_seed), load_images(tested)
+    if images.values != others.values:
+        return None
+    content = [load_images(learned)[1], str(train_size), str(problem_seed)]
+    content += [digest] if learned != tested else []
+    return duplicates_kept("-".join(content), lambda: duplicates(images.train, others.test, images.values))
 
 
 @lru_cache(maxsize=2)

@@ -16,6 +16,7 @@ from bench.operators import noting_uses
 from bench.progress import heard
 from bench.recipe import Recipe
 from bench.runs import timing
+from bench.runs.parts import Budget
 from bench.training import History, Progress, Trainer
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Fitted:
         seconds: time of the training steps, or of ``fit`` where there are none.
         trainer: whose clock the run goes by.
         used: what the model used of the operator, and beside it.
+        budget: what the training has cost, where that was another run's.
     """
 
     model: Model
@@ -39,6 +41,7 @@ class Fitted:
     seconds: float
     trainer: Trainer
     used: set[str]
+    budget: Budget | None = None
 
 
 def fit(run: "Run", checkpoint: Path, report: Callable[[Progress], None]) -> Fitted:

@@ -109,7 +109,8 @@ def _follows(spec: RunSpec, numbers: int) -> bool:
 
 
 def _values(spec: RunSpec) -> Iterator[object]:
-    for part in (*spec.operator, spec.model, spec.dataset, *spec.metrics):
+    learned = (*spec.trained_on.operator, spec.trained_on.dataset) if spec.trained_on else ()
+    for part in (*spec.operator, spec.model, spec.dataset, *spec.metrics, *learned):
         yield from part.params.values()
     yield spec.protocol
     yield spec.recipe.loss if spec.recipe else ""

@@ -26,7 +26,7 @@ def _timing(value: float) -> float:
 
 
 Text = Annotated[str, StringConstraints(max_length=1000)]
-Role = Literal["floor", "ceiling", "model"]
+Role = Literal["floor", "ceiling", "model", "transfer"]
 Count = Annotated[int, Field(strict=True, ge=0, le=2**53)]
 Score = Annotated[float, AfterValidator(_score)]
 Timing = Annotated[float, AfterValidator(_timing)]

@@ -11,7 +11,7 @@ from bench import registry, tensors
 from bench.errors import BenchError
 from bench.metrics import mean_score
 from bench.operators import Operator
-from bench.runs.assembly import certificate, duplicates_in, load_images
+from bench.runs.assembly import certificate, duplicates_in, learned_from, load_images
 from bench.runs.evaluation import Scored
 from bench.runs.fitting import Fitted
 from bench.runs.leakage import repeated_ivs
@@ -35,7 +35,8 @@ def publish(run: "Run", results: Path, fitted: Fitted, scored: Scored, origin: P
     with writing(results, run.fingerprint) as folder:
         scored.scores.to_parquet(folder / "scores.parquet")
         pd.DataFrame([vars(epoch) for epoch in fitted.history]).to_parquet(folder / "history.parquet")
-        tensors.save(folder / "model.safetensors", fitted.model.state())
+        if not run.spec.trained_on:  # else they lie in the record that it names
+            tensors.save(folder / "model.safetensors", fitted.model.state())
         shown = run.images.value_range, record.data.picture_axes
         save_samples(scored.samples, scored.scores, title, folder, *shown)
         record = record.write(folder)
@@ -66,6 +67,7 @@ def draft(run: "Run", origin: Provenance, **content: Any) -> Record:
         **content: other fields of the record.
     """
     (_, digest), images = load_images(run.spec.dataset), run.images
+    learned = learned_from(run.spec)
     failed = content.get("status") == "failed"
     # What failed may be the very code that would say more.
     operator = None if failed else run.problem.operator
@@ -76,8 +78,8 @@ def draft(run: "Run", origin: Provenance, **content: Any) -> Record:
         settings=operator.settings() if operator else {},
         data=Data(
             digest=digest,
-            train=len(images.train),
-            validation=0 if images.validation is None else len(images.validation),
+            train=len(learned.train),
+            validation=0 if learned.validation is None else len(learned.validation),
             test=len(images.test),
             group_kind=images.group_kind,
             image_shape=images.image_shape,
@@ -85,7 +87,7 @@ def draft(run: "Run", origin: Provenance, **content: Any) -> Record:
             picture_axes=operator.picture_axes if operator else (),
             note=SIMULATED if run.spec.operator and images.reconstructions else "",
             implied=operator.implied() if operator else (),
-            duplicates=duplicates_in(run.spec.dataset, run.spec.train_size, run.spec.problem_seed),
+            duplicates=duplicates_in(run.spec),
         ),
         sources=run.sources,
         provenance=origin,
@@ -95,6 +97,8 @@ def draft(run: "Run", origin: Provenance, **content: Any) -> Record:
 
 def _role(run: "Run", operator: Operator | None) -> Role:
     """What the run is for; without an operator, what its model's class says."""
+    if run.spec.trained_on:
+        return "transfer"
     role = run.build().role_in(operator) if operator else None
     said = role or getattr(registry.models.load(run.spec.model.name), "role", "model")
     return next((known for known in get_args(Role) if known == said), "model")
@@ -111,7 +115,8 @@ def _complete(run: "Run", fitted: Fitted, scored: Scored, origin: Provenance) ->
         exact=int((values["psnr"] == math.inf).sum()),
         failed=int((values["psnr"] == -math.inf).sum()),
         timings=scored.timings,
-        budget=Budget(len(fitted.history), fitted.seconds, fitted.model.trials * max(1, run.spec.trials)),
+        budget=fitted.budget
+        or Budget(len(fitted.history), fitted.seconds, fitted.model.trials * max(1, run.spec.trials)),
         uses=tuple(sorted(fitted.used)),
         parameters=fitted.model.parameters(),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from scipy import special
 
-from bench.errors import BenchError
+from bench.errors import BenchError, UsageError
 from bench.runs.record import Record
 from bench.runs.request import find_device
 from bench.runs.runner import Run
@@ -105,6 +105,8 @@ def retrain(
         UsageError: the run cannot be made here, or names what is not trusted.
         BenchError: a training failed.
     """
+    if learned := record.spec.trained_on:
+        raise UsageError(f"run {record.fingerprint} was not trained; its source was: run {learned.run}")
     spec = trusted(record, trust)
     spec = replace(spec, device=find_device(spec.device))
     made = [_made(replace(spec, seed=seed), report) for seed in training_seeds(record, trainings)]

@@ -14,7 +14,7 @@ from bench.errors import BenchError, DivergedError, MismatchError, UsageError
 from bench.metrics import Metric
 from bench.models import Model
 from bench.problem import Problem
-from bench.runs import lease, provenance
+from bench.runs import lease, provenance, transfer
 from bench.runs.assembly import (
     build_model,
     components,
@@ -203,7 +203,8 @@ class Run:
         origin = provenance.collect(self.device)
         try:
             with deterministic(self.device):
-                fitted = fit(self, checkpoint, report)
+                taken = transfer.fitted(self, results, report) if self.spec.trained_on else None
+                fitted = taken or fit(self, checkpoint, report)
                 scored = score(self, fitted, report)
                 record = publish(self, results, fitted, scored, origin)
         except (Exception, SystemExit) as error:

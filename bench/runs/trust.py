@@ -24,13 +24,14 @@ EMBEDDED = frozenset({"photos", "ellipses", "leaves"})
 FETCHING = frozenset({"download", "pretrained"})
 
 
-def trusted(record: Record, given: Sequence[str] = ()) -> RunSpec:
+def trusted(record: Record, given: Sequence[str] = (), command: str = "verify") -> RunSpec:
     """The spec of a record, with the reader's own files in place of those that it names.
 
     Args:
         record: read from anywhere.
         given: what the reader trusts: ``.py`` files, matched with the record's by their content; files and
             folders that parameters name, by their path; plug-ins and datasets by their name.
+        command: what is told to be called again with what is missing.
 
     Raises:
         UsageError: the record needs something that was not given; the message says what to give.
@@ -42,6 +43,13 @@ def trusted(record: Record, given: Sequence[str] = ()) -> RunSpec:
         # A loss of the project's own is a component too; one of torch.nn is none.
         for loss in own_losses(recipe.loss):
             recipe = replace(recipe, loss=str(reader.component(registry.losses, loss)))
+    learned = spec.trained_on
+    if learned:
+        learned = replace(
+            learned,
+            operator=tuple(reader.component(registry.operators, part) for part in learned.operator),
+            dataset=reader.component(registry.datasets, learned.dataset),
+        )
     made = replace(
         spec,
         operator=tuple(reader.component(registry.operators, part) for part in spec.operator),
@@ -49,13 +57,14 @@ def trusted(record: Record, given: Sequence[str] = ()) -> RunSpec:
         dataset=reader.component(registry.datasets, spec.dataset),
         metrics=tuple(reader.component(registry.metrics, part) for part in spec.metrics),
         recipe=recipe,
+        trained_on=learned,
     )
     reader.texts(spec.protocol)
     if reader.missing:
         words = " ".join(f"--trust {name}" for name in dict.fromkeys(reader.missing))
         raise UsageError(
             f"run {record.fingerprint} names code or data that are not this project's; nothing of it was "
-            f"touched. If you trust them: bench verify {record.fingerprint} {words} (a .py file may lie "
+            f"touched. If you trust them: bench {command} {record.fingerprint} {words} (a .py file may lie "
             "anywhere, with the content it had)"
         )
     return made

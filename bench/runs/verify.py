@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.errors import BenchError, UsageError, reason
 from bench.metrics import mean_score
-from bench.runs import provenance
+from bench.runs import provenance, transfer
 from bench.runs.assembly import components
 from bench.runs.determinism import deterministic
 from bench.runs.evaluation import evaluate
@@ -133,6 +133,10 @@ def restored(record: Record, trust: Sequence[str] = ()) -> Run:
         device = "cpu"
     if record.status != "ok" or record.folder is None:
         raise UsageError(f"run {record.fingerprint} cannot be made again: it failed ({record.reason})")
+    if spec.trained_on:
+        run = Run(replace(spec, device=device))
+        run.model = transfer.model(run.spec, record.folder.parent.parent)
+        return run
     weights = record.folder / "model.safetensors"
     try:
         opened(weights, MOST_FILE).close()
@@ -191,12 +195,14 @@ def _claims(record: Record, now: Record) -> Iterator[str]:
 def _own(record: Record, stored: pd.DataFrame) -> Iterator[str]:
     """What the record's parts say of one another."""
     psnr = stored["psnr"]
+    # What a transferred run has cost, its source has spent.
+    spent = 0.0 if record.spec.trained_on else record.budget.seconds
     pairs = {
         "exact": (record.exact, int((psnr == math.inf).sum())),
         "failed": (record.failed, int((psnr == -math.inf).sum())),
         "groups": (record.data.groups, stored["group"].nunique()),
         "test": (record.data.test, len(stored)),
-        "budget.seconds": (record.budget.seconds, record.timings.get("train_seconds", 0.0)),
+        "budget.seconds": (spent, record.timings.get("train_seconds", 0.0)),
     }
     for name, (said, found) in pairs.items():
         if said != found:
@@ -207,6 +213,8 @@ def _own(record: Record, stored: pd.DataFrame) -> Iterator[str]:
         yield str(error)
         return
     epochs, recipe = record.budget.epochs, record.spec.recipe
+    if record.spec.trained_on:  # the training is its source's
+        return
     if epochs != len(history) or (epochs and [*history["epoch"]] != [*range(1, epochs + 1)]):
         yield f"{epochs} epochs were counted, its history has {len(history)}"
     elif recipe and (epochs > recipe.epochs or (epochs < recipe.epochs and not recipe.patience)):

@@ -59,9 +59,10 @@ def _usable(record: Record) -> bool:
 
 def _likenesses(spec: RunSpec) -> Iterator[Hashable]:
     """What runs that take about as long have in common, the closest likeness first."""
-    yield spec.operator, spec.model, spec.dataset, spec.train_size, spec.recipe, spec.device
-    yield spec.model, spec.dataset, spec.train_size, spec.recipe, spec.device
-    yield spec.model.name, spec.dataset, spec.recipe, spec.device
+    trains = spec.trained_on is None
+    yield spec.operator, spec.model, spec.dataset, spec.train_size, spec.recipe, spec.device, trains
+    yield spec.model, spec.dataset, spec.train_size, spec.recipe, spec.device, trains
+    yield spec.model.name, spec.dataset, spec.recipe, spec.device, trains
 
 
 def wall_seconds(found: Sequence[Forecast], jobs: int) -> float:

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError, reason
+from bench.files import replacing_folder
 from bench.registry import is_path
+from bench.runs import transfer
+from bench.runs.assembly import components
 from bench.runs.record import runs_folder
 from bench.runs.runner import Run
 from bench.sources import files_of
@@ -35,6 +38,7 @@ class Parcel:
         fingerprint: that it must have there too.
         code: content of the files of each plug-in given by path: by its name in the spec, by path below.
         token: a file that is there where the results folder is shared.
+        source: record and weights of the run that it has its weights from, by name.
         force: run again what has a record.
         threads: cores; None: what the worker has.
         timeout: seconds; None: as long as it takes.
@@ -43,6 +47,7 @@ class Parcel:
     spec: RunSpec
     fingerprint: str
     code: dict[str, dict[str, bytes]]
+    source: dict[str, bytes]
     token: Path
     force: bool
     threads: int | None
@@ -52,12 +57,16 @@ class Parcel:
 def packed(run: Run, results: Path, token: Path, force: bool, means: Means) -> Parcel:
     """All that a worker needs for a run."""
     code = {}
-    for part in (*run.spec.operator, run.spec.model, run.spec.dataset, *run.spec.metrics):
+    for _, part in components(run.spec):
         if is_path(part.name):
             path = Path(part.name).expanduser().resolve()
             files = {os.path.relpath(file, path.parent): file.read_bytes() for file in files_of(path)}
             code[part.name] = files
-    return Parcel(run.spec, run.fingerprint, code, token, force, means.threads, means.timeout)
+    files = {}
+    if run.spec.trained_on:
+        folder = transfer.source(run.spec, results).folder or results
+        files = {name: (folder / name).read_bytes() for name in ("record.json", transfer.WEIGHTS)}
+    return Parcel(run.spec, run.fingerprint, code, files, token, force, means.threads, means.timeout)
 
 
 def resources(run: Run) -> dict[str, float]:
@@ -76,6 +85,8 @@ def deliver(parcel: Parcel) -> tuple[str, Any]:
         results = parcel.token.parent if shared else _scratch()
         try:
             run = Run(_unpacked(parcel, Path(home)))
+            if not shared:
+                _lay_out(parcel, results)
             if run.fingerprint != parcel.fingerprint:
                 return "failed", "the worker has other images, files or another version than this machine"
             record = run.execute(results, parcel.force, _reporter(parcel))
@@ -91,6 +102,17 @@ def deliver(parcel: Parcel) -> tuple[str, Any]:
             path.unlink()
         folder.rmdir()
         return "record", files
+
+
+def _lay_out(parcel: Parcel, results: Path) -> None:
+    """The source of a transferred run where it is looked for."""
+    learned = parcel.spec.trained_on
+    folder = runs_folder(results) / learned.run if learned else None
+    if folder is not None and not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with replacing_folder(folder) as draft:
+            for name, content in parcel.source.items():
+                (draft / name).write_bytes(content)
 
 
 def _scratch() -> Path:
@@ -113,12 +135,17 @@ def _unpacked(parcel: Parcel, home: Path) -> RunSpec:
         return Component(moved.get(part.name, part.name), part.params)
 
     spec = parcel.spec
+    learned = spec.trained_on
+    if learned:
+        chain = tuple(map(there, learned.operator))
+        learned = replace(learned, operator=chain, dataset=there(learned.dataset))
     return replace(
         spec,
         operator=tuple(map(there, spec.operator)),
         model=there(spec.model),
         dataset=there(spec.dataset),
         metrics=tuple(map(there, spec.metrics)),
+        trained_on=learned,
     )
 
 

@@ -70,7 +70,7 @@ class Matrix:
 def matrix(rankings: Sequence[Ranking]) -> Matrix:
     """The matrix of problems that have a scored method."""
     kept = [r for r in rankings if r.group.entries]
-    found = [e for r in kept for e in r.group.entries]
+    found = [e for r in kept for e in r.group.entries if e.role != "transfer"]
     ordered = sorted(found, key=lambda e: ("model", "floor", "ceiling").index(e.role))
     methods = tuple(dict.fromkeys(e.label for e in ordered))
     rows = []

@@ -14,10 +14,13 @@ from bench.runs.record import Record
 def parts(record: Record) -> dict[str, dict[str, Any]]:
     """Sections of a run's page: titles with names and values, in words."""
     data, origin = record.data, record.provenance
+    learned = record.spec.trained_on
     spec, recipe = record.spec, asdict(record.spec.recipe) if record.spec.recipe else {}
     return {
         "What was run": {
-            "operator": record.operator, "model": spec.model.label, "dataset": spec.dataset.label,
+            "operator": record.operator, "model": spec.model.label,
+            "trained on": f"{learned.label()} (run {learned.run})" if learned else None,
+            "dataset": spec.dataset.label,
             "training seed": spec.seed, "problem seed": spec.problem_seed, "protocol": spec.protocol,
             "used beside the measurements": ", ".join(record.uses) or None,
         },

@@ -20,8 +20,8 @@ from bench.leaderboard.page.drawing import Drawing
 from bench.leaderboard.page.gallery import Gallery
 from bench.leaderboard.page.names import linked, run_name, slug, soft
 from bench.leaderboard.page.series import series
-from bench.leaderboard.plots.grid import MOST_PANELS
-from bench.leaderboard.plots.looks import looks, of_role
+from bench.leaderboard.plots.grid import MOST_PANELS, looks_of
+from bench.leaderboard.plots.looks import of_role
 from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.rows import footnote, place, remark, speed
 from bench.leaderboard.series import Series
@@ -79,7 +79,7 @@ class Site:
 
     @cached_property
     def looks(self) -> dict[str, Any]:
-        return looks(e.label for r in self.board.rankings for e in r.group.entries)
+        return dict(looks_of(self.board))
 
     def _render(self, template: str, path: str, **content: Any) -> None:
         page = self.environment.get_template(template).render(root="../" * path.count("/"), **content)

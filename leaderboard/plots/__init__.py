@@ -7,12 +7,13 @@ from bench.leaderboard.plots.curves import training
 from bench.leaderboard.plots.means import quality
 from bench.leaderboard.plots.series import series
 from bench.leaderboard.plots.tradeoff import speed
+from bench.leaderboard.plots.transfer import transfer
 from bench.leaderboard.table import Board
 
-__all__ = ["FIGURES", "quality", "series", "speed", "training", "write"]
+__all__ = ["FIGURES", "quality", "series", "speed", "training", "transfer", "write"]
 
 #: Every figure by its name, with what makes it of a board; None where there is nothing to show.
-FIGURES = {"quality": quality, "series": series, "speed": speed, "training": training}
+FIGURES = {"quality": quality, "series": series, "speed": speed, "training": training, "transfer": transfer}
 
 
 def write(board: Board, folder: Path) -> list[Path]:

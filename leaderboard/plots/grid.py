@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from bench.leaderboard.groups import Method
-from bench.leaderboard.plots.looks import Look, looks, of_role
+from bench.leaderboard.plots.looks import MOVED, Look, looks, of_role
 from bench.leaderboard.plots.spans import Span
 from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.table import Board
@@ -43,8 +43,10 @@ def largest(board: Board) -> list[Ranking]:
 
 
 def looks_of(board: Board) -> Looks:
-    """The look of every method of a board."""
-    return looks(e.label for r in board.rankings for e in r.group.entries)
+    """The look of every method of a board; what was trained elsewhere is grey, and takes no colour."""
+    entries = [e for r in board.rankings for e in r.group.entries]
+    found = looks(e.label for e in entries if e.role != "transfer")
+    return found | {e.label: MOVED for e in entries if e.role == "transfer"}
 
 
 def figure_of(panels: Sequence[Panel], height: float, note: str) -> Figure | None:

@@ -41,6 +41,10 @@ def looks(labels: Iterable[str]) -> dict[str, Look]:
     }
 
 
+#: What was trained on another problem.
+MOVED = Look(GREY, "P")
+
+
 def of_role(look: Look, role: str) -> Look:
     """The look of a method in its role: floor and ceiling are grey."""
-    return look if role == "model" else Look(GREY, "s" if role == "floor" else "D")
+    return look if role in ("model", "transfer") else Look(GREY, "s" if role == "floor" else "D")

@@ -46,7 +46,7 @@ def by_setting(group: Group) -> Iterator[tuple[str, list[Method]]]:
     """Methods of a group whose speeds may be compared: same hardware, threads and batch size."""
     places: dict[str, list[Method]] = {}
     for entry in group.entries:
-        if computes(entry.first):
+        if computes(entry.first) and entry.role != "transfer":
             places.setdefault(setting(entry.first), []).append(entry)
     yield from places.items()
 
