@@ -3,7 +3,7 @@
 import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
@@ -120,8 +120,10 @@ def _convert(value: Any, parameter: inspect.Parameter) -> Any:
     hint = parameter.annotation
     if hint is parameter.empty:
         hint = type(parameter.default) if parameter.default not in (None, parameter.empty) else Any
-    if isinstance(value, str) and value.lower() == "none":
-        value = None
+    if isinstance(value, str):
+        # Of a choice among numbers, which pydantic does not take from text.
+        chosen = {str(choice): choice for choice in get_args(hint)} if get_origin(hint) is Literal else {}
+        value = None if value.lower() == "none" else chosen.get(value, value)
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
     except PydanticUserError:

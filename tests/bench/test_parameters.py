@@ -1,5 +1,7 @@
 """Parameters of components: checked and converted as their signatures say."""
 
+from typing import Literal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,3 +92,14 @@ def test_defaults_need_not_be_said(params):
     """What equals the default is left out, and nothing else."""
     left = without_defaults(thing, params)
     assert left == {k: v for k, v in params.items() if v != {"size": 3, "flag": False}[k]}
+
+
+def test_a_choice_among_numbers_is_taken_from_text():
+    """Numbers come as text from a command line; another number is refused with those there are."""
+
+    def scanner(mode: Literal[1, 2, 3] = 2): ...
+
+    assert check_parameters(scanner, "scanner", {"mode": "1"}) == {"mode": 1}
+    assert check_parameters(scanner, "scanner", {"mode": 3}) == {"mode": 3}
+    with pytest.raises(UsageError, match="mode=4: input should be 1, 2 or 3"):
+        check_parameters(scanner, "scanner", {"mode": "4"})

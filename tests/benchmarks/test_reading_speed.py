@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 import torch
 
+from bench.datasets.fastmri import FastMRI
 from bench.datasets.lodopab import Lodopab
 from bench.datasets.shared.reading import Reader, Source, Wanted
+from bench.datasets.shared.rows import Rows
 
 #: Pairs, and those in a batch.
 PAIRS, BATCH = 256, 32
@@ -75,7 +77,7 @@ def theirs(root, step):
     """h5py, some slices at a time."""
     for number in range(PAIRS // 128):
         for kind in ("ground_truth", "observation"):
-            with h5py.File(root / f"{kind}_train_{number:03d}.hdf5") as file:
+            with h5py.File(root / f"{kind}_train_{number:03d}.hdf5", locking=False) as file:
                 for index in range(0, 128, step):
                     file["data"][index : index + step]
 
@@ -129,3 +131,57 @@ def test_first_batch_and_memory(benchmark, root):
 
     benchmark.pedantic(stream, rounds=3)
     benchmark.extra_info.update(seen)
+
+
+#: Slices of a volume of knees, one coil.
+SLICES, GRID = 36, (640, 372)
+
+
+@pytest.fixture(scope="module")
+def knees(tmp_path_factory):
+    """Three volumes of fastMRI's size and types, stored in one piece as h5py does by itself."""
+    folder = tmp_path_factory.mktemp("knees")
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 2), ("val", 1)):
+        (folder / f"singlecoil_{part}").mkdir()
+        for number in range(count):
+            with h5py.File(folder / f"singlecoil_{part}" / f"file{1000000 + number}.h5", "w") as file:
+                file["kspace"] = rng.random((SLICES, *GRID, 2), np.float32).view(np.complex64)[..., 0]
+                file["reconstruction_esc"] = rng.random((SLICES, 320, 320), np.float32)
+                file.attrs["max"], file.attrs["acquisition"] = 1.0, "CORPD_FBK"
+    return folder
+
+
+def knees_ours(folder):
+    """Pairs as networks get them: k-space masked, levelled, its parts apart; images levelled."""
+    train = FastMRI(str(folder)).load().train
+    for start in range(0, 2 * SLICES, 8):
+        train.read(range(start, start + 8))
+        train.measurements(range(start, start + 8))
+
+
+def knees_rows(folder):
+    """The reading alone: slices from where they lie, nothing done to them."""
+    for path in sorted((folder / "singlecoil_train").glob("*.h5")):
+        with h5py.File(path, locking=False) as file:  # as ours are open
+            for key in ("kspace", "reconstruction_esc"):
+                rows = Rows(file[key])
+                found = np.empty((1, *rows.shape[1:]), rows.dtype)
+                for index in range(SLICES):
+                    rows.read([index], found)
+
+
+def knees_h5py(folder):
+    """The same by h5py."""
+    for path in sorted((folder / "singlecoil_train").glob("*.h5")):
+        with h5py.File(path, locking=False) as file:  # as ours are open
+            for key in ("kspace", "reconstruction_esc"):
+                for index in range(SLICES):
+                    file[key][index]
+
+
+@pytest.mark.parametrize("read", [knees_h5py, knees_rows, knees_ours])
+@pytest.mark.benchmark(group="fastMRI: 72 single-coil pairs, warm")
+def test_reading_kspace(benchmark, knees, read):
+    """What reading costs, and what is done to k-space besides (no Fourier transform is)."""
+    benchmark.pedantic(read, (knees,), rounds=7, warmup_rounds=1)
