@@ -67,14 +67,16 @@ TRIED = {
 
 
 @pytest.fixture(autouse=True)
-def _offline(monkeypatch):
-    """Whatever would download fails."""
+def _offline(monkeypatch, tmp_path):
+    """Whatever would download fails; the folder of torch's downloads is an empty one."""
 
     def refused(*args, **kwargs):
         raise OSError("no network in tests")
 
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", refused)
+    monkeypatch.setattr(torch.hub, "download_url_to_file", refused)
     monkeypatch.setattr(socket.socket, "connect", refused)
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))
+    networks.weights_digest.cache_clear()
 
 
 @pytest.fixture
@@ -162,6 +164,33 @@ def test_offline():
         Component.parse("deepinv.DRUNet:pretrained=true").checked(registry.models).source(registry.models)
     with pytest.raises(UsageError, match="deepinv has no weights for UNet"):
         networks.network("UNet", 3, True, {})
+
+
+def cached(folder, seed):
+    """Random weights of a colour DnCNN, where deepinv's downloads lie, under its file's name."""
+    torch.manual_seed(seed)
+    made = deepinv.models.DnCNN(3, 3, 20, nf=64, pretrained=None)
+    (folder / "hub" / "checkpoints").mkdir(parents=True, exist_ok=True)
+    torch.save(made.state_dict(), folder / "hub" / "checkpoints" / "dncnn_sigma2_color.pth")
+    networks.weights_digest.cache_clear()
+
+
+def test_weights_in_deepinv_s_cache(tmp_path):
+    """They serve offline, only where they are asked for; the row says whose they are, the name which."""
+
+    def run(model):
+        return bench.run(
+            "denoising", model, dataset="photos:size=16,train=8,test=2", epochs=1, results=tmp_path
+        )
+
+    cached(tmp_path, 3)
+    first = run("deepinv.DnCNN:pretrained=true")
+    assert "weights of deepinv DnCNN" in first.uses
+    assert "weights of deepinv DnCNN" in bench.table(tmp_path).to_csv()
+    cached(tmp_path, 4)
+    assert run("deepinv.DnCNN:pretrained=true").fingerprint != first.fingerprint
+    trained = run("deepinv.DnCNN:width=4,depth=3")
+    assert not any("weights" in use for use in trained.uses)
 
 
 def test_weights_are_part_of_what_a_run_is_named_by(weights, tmp_path):
