@@ -15,25 +15,28 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file beside ``path``, with its suffix, that takes its place when the block ends.
+    """A file of the same name, in a hidden folder beside ``path``, that takes its place when the block ends.
 
-    Where ``path`` is a link, what it points to is replaced; a file already there keeps its mode.
+    What a library writes beside its file, and leaves there when it is killed, lies in that folder too. Where
+    ``path`` is a link, what it points to is replaced; a file already there keeps its mode.
 
     Raises:
         OSError: it cannot be written; ``path`` is as it was.
     """
     target = path.resolve()
     # The stem is cut: names have an end.
-    draft = target.with_name(f".{target.stem[:32]}-{secrets.token_hex(8)}{target.suffix}")
-    with draft.open("xb"):
-        mode = (target if target.is_file() else draft).stat().st_mode & 0o777
+    folder = target.with_name(f".{target.stem[:32]}-{secrets.token_hex(8)}")
+    folder.mkdir()
     try:
+        draft = folder / target.name
+        with draft.open("xb"):
+            mode = (target if target.is_file() else draft).stat().st_mode & 0o777
         yield draft
         draft.chmod(mode)
         flush(draft)
         os.replace(draft, target)
     finally:
-        draft.unlink(missing_ok=True)
+        remove(folder)
 
 
 def replace(path: Path, content: str | bytes) -> None:

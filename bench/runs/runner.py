@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from bench import files
 from bench.datasets import Splits
 from bench.errors import BenchError, DivergedError, MismatchError, UsageError
 from bench.metrics import Metric
@@ -197,7 +198,7 @@ class Run:
         """The run itself, under its lease."""
         checkpoint = self._checkpoint(results)
         for unfinished in checkpoint.parent.glob(f".{self.fingerprint}-*"):
-            unfinished.unlink(missing_ok=True)
+            files.remove(unfinished)
         if force:
             checkpoint.unlink(missing_ok=True)
         origin = provenance.collect(self.device)

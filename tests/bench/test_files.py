@@ -115,6 +115,14 @@ def test_a_long_name(tmp_path):
     assert path.read_text() == "new"
 
 
+def test_what_a_library_leaves_beside_its_file_goes_with_it(tmp_path):
+    """Some write to a name of their own first, which is left behind when they are killed."""
+    with replacing(tmp_path / "b.safetensors") as draft:
+        draft.write_text("whole")
+        draft.with_name(".tmp1234").touch()
+    assert {path.name for path in tmp_path.iterdir()} == {"b.safetensors"}
+
+
 @pytest.mark.parametrize("old", ["folder", "file", "link"])
 def test_a_folder_takes_the_place_of_what_was_there(tmp_path, old):
     """Files of before do not mix with the new ones, and what a link pointed to is left alone."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 #: Command lines tried.
-EXAMPLES = 2000 if os.environ.get("BENCH_HOSTILE") == "large" else 25
+EXAMPLES = 1000 if os.environ.get("BENCH_HOSTILE") == "large" else 25
 SMALL = "ellipses:size=16,train=4,test=4"
 RUN = f"run -o noise -m mean --no-baselines -d {SMALL} --device cpu"
 LONG = "a" * 300

@@ -30,7 +30,7 @@ EVIL = "\x1b]0;owned\x07\x1b[31m\u202e\x9b2J\r=cmd"
 def attack(examples: int):
     """Settings of a Hypothesis test: few examples in the normal suite, many in the large one."""
     return settings(
-        max_examples=examples * 50 if LARGE else examples,
+        max_examples=examples * 20 if LARGE else examples,
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )

@@ -85,6 +85,18 @@ def test_what_a_killed_process_leaves_beside_its_record(tmp_path, tiny):
     assert (checkpoint.exists(), beat.exists()) == (False, False)
 
 
+def test_what_a_killed_process_leaves_of_its_checkpoint(tmp_path, tiny):
+    """The next start removes drafts of its own run, and what a library has put beside them."""
+    run = Run(specify("denoising", SMALL_UNET, tiny, changes={"epochs": 1}))
+    draft = tmp_path / "checkpoints" / f".{run.fingerprint}-0123456789abcdef"
+    other = draft.with_name(f".{'0' * 16}-0123456789abcdef")
+    for folder in (draft, other):
+        folder.mkdir(parents=True)
+        (folder / ".tmp1234").touch()
+    run.execute(tmp_path)
+    assert list(draft.parent.iterdir()) == [other]
+
+
 def test_a_diverged_training_is_not_gone_on_from(tmp_path, tiny):
     """Its checkpoint would lead to the same end."""
     changes = {"epochs": 3, "lr": 1e30, "batch_size": 4, "schedule": "constant"}
