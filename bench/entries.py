@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
+from typing import Any
 
 from bench.outline import Outline, outline
 from bench.plugins import module_file
@@ -59,7 +60,12 @@ class Entry:
         return self.outline.summary
 
 
-@cache
 def entry_points(group: str) -> EntryPoints:
-    """What installed packages offer under a group; they are looked through once."""
-    return importlib.metadata.entry_points(group=group)
+    """What installed packages offer under a group; they are looked through once for all groups."""
+    found: EntryPoints = _offered().select(group=group)
+    return found
+
+
+@cache
+def _offered() -> Any:
+    return importlib.metadata.entry_points()

@@ -3,7 +3,7 @@
 import ast
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -38,8 +38,8 @@ def source_digest(source: Source | Path) -> str:
     Comments, docstrings and formatting do not count: the syntax tree is hashed.
     """
     sha = hashlib.sha256()
-    for _, tree in _closure(source):
-        sha.update(ast.dump(_without_docstrings(tree)).encode())
+    for _, code in _closure(source):
+        sha.update(code)
     return sha.hexdigest()
 
 
@@ -48,27 +48,52 @@ def files_of(source: Source | Path) -> list[Path]:
     return [current.path for current, _ in _closure(source)]
 
 
-def _closure(source: Source | Path) -> Iterator[tuple[Source, ast.Module]]:
-    """A file and those of its own package that it imports, and they import, each with its syntax tree."""
+def _closure(source: Source | Path) -> Iterator[tuple[Source, bytes]]:
+    """A file and those of its own package that it imports, and they import, each with its code."""
     pending, seen = [source if isinstance(source, Source) else Source(source, source.stem)], set()
     while pending:
         current = pending.pop(0)
         if current.path in seen:
             continue
         seen.add(current.path)
-        tree = ast.parse(current.path.read_text(encoding="utf-8"))
-        pending += [file for module in sorted(_imported(tree, current)) for file in _files(module, current)]
-        yield current, tree
+        code, imports = _parsed(current.path, *_state(current.path))
+        pending += [
+            file for module in sorted(_imported(imports, current)) for file in _files(module, current)
+        ]
+        yield current, code
 
 
-def _imported(tree: ast.Module, source: Source) -> set[str]:
+@lru_cache(maxsize=1024)
+def _parsed(path: Path, changed: int, size: int) -> tuple[bytes, tuple[ast.Import | ast.ImportFrom, ...]]:
+    """A file's syntax tree without docstrings, as text, and its imports; read again when it has changed."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    statements = list(_statements(tree))
+    imports = tuple(s for s in statements if isinstance(s, ast.Import | ast.ImportFrom))
+    for node in statements:
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.dump(tree).encode(), imports
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """A tree's statements, those within others too; what they are made of is a hundred times as much."""
+    pending = [tree]
+    while pending:
+        node = pending.pop()
+        yield node
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            within = getattr(node, name, None)
+            pending += within if isinstance(within, list) else ()
+
+
+def _imported(imports: Iterable[ast.Import | ast.ImportFrom], source: Source) -> set[str]:
     """Dotted names of all modules that a file may import: of ``from a import b`` both ``a`` and ``a.b``."""
     found = set()
     package = source.module.split(".") if source.is_package else source.module.split(".")[:-1]
-    for node in ast.walk(tree):
+    for node in imports:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
+        else:
             above = package[: len(package) - node.level + 1] if node.level else []
             home = ".".join([*above, *filter(None, [node.module])])
             found |= {home, *(f"{home}.{alias.name}" for alias in node.names)}
@@ -90,13 +115,6 @@ def _files(module: str, importer: Source) -> Iterator[Source]:
         for path, is_package in ((base.with_suffix(".py"), False), (base / "__init__.py", True)):
             if path.is_file():
                 yield Source(path, module, is_package)
-
-
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
-            node.body = node.body[1:] or [ast.Pass()]
-    return tree
 
 
 def file_digest(value: Any) -> str | None:
