@@ -276,7 +276,7 @@ BAD = [
     ("run -o ct -m mean -d photos:size=9999", 2, "size=9999 is too large; it can be at most"),
     ("run -o ct -m mean -d photos:size=8,train=4,test=2", 2, "at least 11x11 pixels; these are 8x8"),
     ("run -o ct -m swin_unetr -d photos:size=12,train=4,test=2", 2, "at least 16x16 pixels; these are 12x12"),
-    ("run -o ct -m mean -d stl10", 2, "not in the folder 'data'.*stl10:download=true"),
+    ("run -o ct -m mean -d stl10", 2, "not in the folder '.*datasets'.*stl10:download=true"),
     ("run -o ct -m mean -d mnist:root=here", 2, "not in the folder 'here'.*mnist:download=true"),
     (f"run -o ct -m unet -d {SMALL} --epochs 0", 2, "epochs must be at least 1"),
     (f"run -o ct -m unet -d {SMALL} --lr nan", 2, "lr must be positive"),

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from bench.datasets import Dataset, Split, Splits
 from bench.datasets.shared import files
+from bench.datasets.shared.download import Part
 from bench.datasets.shared.layout import Layout
 from bench.operators import Operator
 from bench.operators.ct import CT
@@ -92,6 +93,9 @@ class Detect2d(Dataset):
             raise ValueError(f"highest must be positive, not {highest}")
         self.root, self.highest = Path(root).expanduser(), highest
         self.mode, self.views = mode, range(0, first or VIEWS - 1, every)
+
+    def parts(self) -> list[Part]:
+        return [Part("2DeteCT", self.root, LAYOUT.source, "see its home")]
 
     def load(self) -> Splits:
         LAYOUT.check_root(self.root, "**/slice[0-9]*")

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bench.datasets import Dataset, Split, Splits
 from bench.datasets.shared import files
+from bench.datasets.shared.download import Part
 from bench.datasets.shared.layout import Layout
 from bench.errors import UsageError
 from bench.operators import Operator
@@ -69,6 +70,9 @@ class Ldct(Dataset):
         self.root, self.region = Path(root).expanduser(), region
         self.patients = PARTS if patients is None else Path(patients).expanduser()
         self.window = REGIONS[region][1:] if window else None
+
+    def parts(self) -> list[Part]:
+        return [Part("LDCT-and-Projection-data", self.root, LAYOUT.source, "CC BY 4.0")]
 
     def load(self) -> Splits:
         LAYOUT.check_root(self.root, "**/*.dcm")

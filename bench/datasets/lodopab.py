@@ -14,6 +14,7 @@ from torch import Tensor
 
 from bench.datasets import Dataset, Split, Splits
 from bench.datasets.shared import files
+from bench.datasets.shared.download import Part
 from bench.datasets.shared.layout import Layout
 from bench.datasets.shared.rows import Rows
 from bench.operators import Operator
@@ -67,6 +68,9 @@ class Lodopab(Dataset):
 
     def __init__(self, root: str, test: Literal["test", "challenge"] = "test"):
         self.root, self.test = Path(root).expanduser(), test
+
+    def parts(self) -> list[Part]:
+        return [Part("LoDoPaB-CT, 114.7 GB unpacked", self.root, LAYOUT.source, "see its home")]
 
     def load(self) -> Splits:
         LAYOUT.check_root(self.root, "*_*.hdf5")

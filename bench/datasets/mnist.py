@@ -9,7 +9,7 @@ from torchvision.datasets.mnist import read_image_file
 
 from bench.datasets import Dataset, Splits
 from bench.datasets._download import fetched
-from bench.datasets.shared.download import Part
+from bench.datasets.shared.download import Part, default_root
 from bench.errors import at_least
 
 
@@ -20,7 +20,7 @@ class Mnist(Dataset):
 
     Args:
         root: folder in which ``MNIST/raw`` lies, with the files unpacked, or into which they are
-            downloaded.
+            downloaded; default: ``datasets`` in the cache folder.
         download: whether to download the files if they are not there.
         train: at most this many of its 60,000 training images, the first ones.
         test: at most this many of its 10,000 test images, the first ones.
@@ -29,9 +29,11 @@ class Mnist(Dataset):
         LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition, 1998.
     """
 
-    def __init__(self, root: str = "data", download: bool = False, train: int = 60_000, test: int = 10_000):
+    def __init__(
+        self, root: str | None = None, download: bool = False, train: int = 60_000, test: int = 10_000
+    ):
         at_least(1, train=train, test=test)
-        self.root = root
+        self.root = str(default_root(root))
         self.download = download
         self.train = train
         self.test = test

@@ -8,7 +8,7 @@ from torchvision.datasets import STL10
 
 from bench.datasets import Dataset, Splits
 from bench.datasets._download import fetched
-from bench.datasets.shared.download import Archive, Part
+from bench.datasets.shared.download import Archive, Part, default_root
 from bench.errors import UsageError, at_least
 
 
@@ -20,7 +20,8 @@ class Stl10(Dataset):
     files' MD5 sums are checked at every reading (3 GB).
 
     Args:
-        root: folder in which ``stl10_binary`` lies, or into which it is downloaded.
+        root: folder in which ``stl10_binary`` lies, or into which it is downloaded; default: ``datasets`` in
+            the cache folder.
         download: whether to download the files if they are not there.
         train: number of training images.
         test: number of test images.
@@ -29,9 +30,11 @@ class Stl10(Dataset):
         Coates, Lee, Ng: An analysis of single-layer networks in unsupervised feature learning, 2011.
     """
 
-    def __init__(self, root: str = "data", download: bool = False, train: int = 90_000, test: int = 10_000):
+    def __init__(
+        self, root: str | None = None, download: bool = False, train: int = 90_000, test: int = 10_000
+    ):
         at_least(1, train=train, test=test)
-        self.root = root
+        self.root = str(default_root(root))
         self.download = download
         self.train = train
         self.test = test

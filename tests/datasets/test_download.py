@@ -236,6 +236,33 @@ def test_by_hand(tmp_path, monkeypatch):
     assert end.value.code == 1
 
 
+@pytest.mark.parametrize(
+    ("dataset", "told"),
+    [
+        ("lodopab:root={}", "LoDoPaB-CT, 114.7 GB unpacked at https://zenodo.org/records/3384092"),
+        ("detect2d:root={}", "2DeteCT at https://zenodo.org/records/8014757"),
+        ("ldct:root={},region=chest", "LDCT-and-Projection-data at https://doi.org/10.7937/9NPB-2637"),
+        ("cc359:root={}", "Train (12 coils) at https://sites.google.com/view/calgary-campinas-dataset"),
+    ],
+)
+def test_what_is_got_by_hand(tmp_path, server, monkeypatch, dataset, told):
+    """Home, terms and place of what no program may or can get; what can be got is got all the same."""
+    from bench.console.fetching import described, fetch, missing
+    from bench.datasets import cc359
+
+    monkeypatch.setattr(cc359, "PATTERNS", server)
+    monkeypatch.setattr(cc359, "MD5", {"R5_218x170.npy": hashlib.md5(b"patterns").hexdigest()})
+    Server.files["/R5_218x170.npy"] = b"patterns"
+    parts = missing(dataset.format(tmp_path / "data"))
+    assert "by hand" in " ".join(described(parts[0]))
+    with pytest.raises(BenchError, match="to be got by hand: ") as error:
+        list(fetch(parts))
+    assert told in str(error.value)
+    assert str(tmp_path / "data") in str(error.value)
+    got = tmp_path / "data" / "poisson_sampling" / "R5_218x170.npy"
+    assert not dataset.startswith("cc359") or got.read_bytes() == b"patterns"
+
+
 def test_list_says_which_are_here(tmp_path, monkeypatch):
     """By what lies in the cache folder, which a variable moves."""
     monkeypatch.setenv("INVBENCH_CACHE", str(tmp_path))
