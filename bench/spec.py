@@ -174,6 +174,9 @@ class TrainedOn:
         dataset: its dataset.
         problem_seed: its problem's seed.
         train_size: how many of the training images it was shown; None: all.
+
+    Raises:
+        UsageError: what should be a name or a digest is none.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = UNKNOWN_REFUSED
@@ -184,6 +187,11 @@ class TrainedOn:
     dataset: Component
     problem_seed: int = 0
     train_size: int | None = None
+
+    def __post_init__(self) -> None:
+        # The name is that of a folder: it leads nowhere else.
+        if not re.fullmatch(r"[\w-]{1,64}", self.run) or not re.fullmatch(r"[0-9a-f]{64}", self.weights):
+            raise UsageError(f"{self.run[:80]!r} with weights {self.weights[:80]!r} names no run")
 
     def label(self, beside: "RunSpec | None" = None) -> str:
         """The problem for people; beside another one only what tells it apart."""

@@ -103,8 +103,11 @@ def source(spec: RunSpec, results: Path) -> Record:
     learned = spec.trained_on
     assert learned is not None
     needed = f"run {learned.run} (weights of SHA-256 {learned.weights[:12]}...)"
+    folder = runs_folder(results) / learned.run
     try:
-        record = Record.read(runs_folder(results) / learned.run)
+        if folder.is_symlink():
+            raise BenchError("it is a link, which is not followed")
+        record = Record.read(folder)
     except BenchError as error:
         raise UsageError(
             f"{needed} is needed, and is not in {results} ({error}); bench merge brings records in"

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from bench.leaderboard.plots import placing
-from bench.leaderboard.plots.grid import MOST_PANELS, Looks, cut, figure_of, looks_of
+from bench.leaderboard.plots.grid import MOST_PANELS, Looks, bound, cut, figure_of, looks_of
 from bench.leaderboard.plots.looks import Look, of_role
 from bench.leaderboard.plots.spans import Span
 from bench.leaderboard.series import Line, Series
@@ -51,7 +51,8 @@ def _panel(axes: Axes, one: Series, metric: str, looks: Looks) -> None:
         _draw(axes, line, metric, span, look)
     _across(axes, one)
     unit = f" ({scale.unit})" if scale.unit else ""
-    axes.set(xlabel=one.parameter, ylabel=f"{scale.title}{unit}", ylim=span.ends)
+    bound(axes, span, "y")
+    axes.set(xlabel=one.parameter, ylabel=f"{scale.title}{unit}")
     _name(axes, one.lines, metric, span, chosen)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench import cli
-from bench.errors import UsageError
+from bench.errors import BenchError, UsageError
 from bench.leaderboard import plots
 from bench.leaderboard.table import board
 from bench.leaderboard.transfer import matrices
@@ -110,6 +110,23 @@ def test_what_a_fingerprint_covers(source, results):
     content["spec"]["trained_on"]["train_size"] = 7
     path.write_text(json.dumps(content), encoding="utf-8")
     assert any("its name is" in fault for fault in verify(Record.read(record.folder)).faults)
+
+
+@pytest.mark.parametrize(("field", "value"), [("run", "../../elsewhere"), ("run", ""), ("weights", "x" * 64)])
+def test_a_record_leads_nowhere_else(source, results, field, value):
+    """A crafted name of the source is no record; a link in its place is not followed."""
+    (record,) = moved(source, results, "denoising")
+    path = record.folder / "record.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["spec"]["trained_on"][field] = value
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(BenchError, match="names no run"):
+        Record.read(record.folder)
+    folder = results / "runs" / source.fingerprint
+    folder.rename(results / "elsewhere")
+    folder.symlink_to(results / "elsewhere")
+    with pytest.raises(UsageError, match="it is a link"):
+        verify(record)
 
 
 def test_what_was_not_trained_is_not_transferred(source, results):

@@ -8,6 +8,9 @@ import pytest
 
 from bench.errors import UsageError
 from bench.leaderboard.loading import load
+from bench.runs.interface import run
+from bench.runs.runner import Run
+from bench.runs.transfer import targets
 from bench.sweeps.means import Means
 from bench.sweeps.plan import plan, sweep
 
@@ -112,6 +115,16 @@ def test_the_same_scores_as_one_by_one(scheduler, no_shared_disk, tmp_path, plug
     assert not list((tmp_path / "there").glob(".shared-*"))
     again = [r for _, r in sweep(runs, tmp_path / "there", means=Means(scheduler=scheduler))]
     assert scores(again) == scores(there)
+
+
+def test_a_transferred_run_brings_its_weights(scheduler, no_shared_disk, tmp_path):
+    """Its source travels with it to a worker that does not see the results; its own record comes back."""
+    source = run("denoising", "unet:width=4", DATA, results=tmp_path, epochs=1, device="cpu")
+    (spec,) = targets(source, ["denoising:sigma=0.3"], device="cpu")
+    ((_, record),) = sweep([Run(spec)], tmp_path, means=Means(threads=1, scheduler=scheduler))
+    assert (record.status, record.role) == ("ok", "transfer")
+    assert "model.safetensors" not in record.files
+    assert Run(spec).execute(tmp_path, force=True).scores == record.scores
 
 
 def test_a_worker_that_is_killed(scheduler, tmp_path, plugin):
