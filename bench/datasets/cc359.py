@@ -125,11 +125,13 @@ class Cc359(Dataset):
                     part.place, f"holds {len(there)} volumes (.h5), {least} or more are needed"
                 )
         grids = [_grid(file) for there in found for file in there]
-        size, room = (tuple(take(sides) for sides in zip(*grids, strict=True)) for take in (min, max))
+        rows, columns = zip(*grids, strict=True)
+        size, room = (min(rows), min(columns)), (max(rows), max(columns))
         patience = cache.Patience("cc359: looking through the volumes, once", len(grids))
         train, test = ([self._volume(file, size, patience) for file in there] for there in found)
         most = max(volume.largest / volume.level for volume in train + test)
-        held = [Slices(volumes, self.sampling, (room[0], room[1])) for volumes in (train, test)]
+        coils = max(volume.coils for volume in train + test)
+        held = [Slices(volumes, self.sampling, (coils, *room)) for volumes in (train, test)]
         return Splits(*held, value_range=(0.0, most * (1 + ROUNDING)), group_kind="volume")
 
     def _volume(self, file: Path, size: tuple[int, ...], patience: cache.Patience) -> Volume:

@@ -101,9 +101,9 @@ class FastMRI(Dataset):
                 raise part.missing("fastmri")
         train, test = (self._volumes(part) for part in parts)
         train = train[: self.volumes]
-        room = tuple(max(sides) for sides in zip(*(v.grid for v in train + test), strict=True))
+        coils, rows, columns = (max(n) for n in zip(*((v.coils, *v.grid) for v in train + test), strict=True))
         most = max(volume.largest / volume.level for volume in train + test)
-        held = [Slices(part, self.sampling, (room[0], room[1])) for part in (train, test)]
+        held = [Slices(part, self.sampling, (coils, rows, columns)) for part in (train, test)]
         return Splits(*held, value_range=(0.0, most * (1 + ROUNDING)), group_kind="volume")
 
     def _volumes(self, part: Part) -> list[Volume]:

@@ -1,5 +1,7 @@
 """fastMRI, read from small volumes in its true layout."""
 
+import shutil
+
 import h5py
 import numpy as np
 import pytest
@@ -129,8 +131,6 @@ def test_measurements_are_masked_kspace(root):
 
 def test_the_level_knows_nothing_of_the_truth(root, tmp_path):
     """It comes from measured lines: with every other line of the files changed, it stays."""
-    import shutil
-
     shutil.copytree(root, tmp_path / "other")
     path = tmp_path / "other" / "singlecoil_val" / "file1000501.h5"
     with h5py.File(path, "r+") as file:
@@ -200,6 +200,25 @@ def test_coils_are_combined(multi):
     close *= target[0].max() / close.max()
     inside = target[0] > 0.3 * target[0].max()
     assert np.abs(close - target[0])[inside].max() < 0.1 * target[0].max()
+
+
+@pytest.mark.parametrize("phase", [False, True])
+def test_volumes_with_other_numbers_of_coils(multi, tmp_path, phase):
+    """One shape for all: what a volume lacks sees nothing, and its image is what it is by itself."""
+    for number, (part, count, first) in enumerate((("train", 2, 1), ("val", 1, 501))):
+        write(tmp_path / "few" / f"multicoil_{part}", count, first, COILS - 1)
+        shutil.copytree(tmp_path / "few" / f"multicoil_{part}", tmp_path / "mixed" / f"multicoil_{part}")
+        shutil.copy(
+            multi / "multicoil_train" / f"file100000{3 + number}.h5", tmp_path / "mixed" / f"multicoil_{part}"
+        )
+    mixed, few = (FastMRI(str(tmp_path / n), coils="multi", phase=phase).load() for n in ("mixed", "few"))
+    place = mixed.test.groups.index("file1000501")
+    indices = [place, 0 if place else len(mixed.test) - 1]
+    y, operator = mixed.test.measurements(indices), mixed.test.operator(indices)
+    assert y.shape[1:] == operator.measurement_shape == (2 * COILS, 48, 30)
+    alone = few.test.operator([0]).inverse(few.test.measurements([0]))
+    torch.testing.assert_close(operator.inverse(y)[:1], alone)
+    torch.testing.assert_close(mixed.test[place], few.test[0])
 
 
 def test_given_maps(multi, tmp_path):
@@ -294,8 +313,6 @@ def test_patients_of_one_sequence(root):
 
 def damaged(root, tmp_path, change):
     """A copy of the data with one changed file."""
-    import shutil
-
     copy = tmp_path / "copy"
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(root, copy)

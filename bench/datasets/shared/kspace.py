@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from bench.datasets import Split
 from bench.datasets.shared import files, masks
@@ -89,12 +90,12 @@ class KSpace(Split):
     Args:
         volumes: of which slices are taken.
         sampling: what is measured of them.
-        room: rows and columns that hold every grid.
+        room: coils, rows and columns that hold every volume's; what one lacks of them is 0.
     """
 
     layout: ClassVar[Layout]
 
-    def __init__(self, volumes: Sequence[Volume], sampling: Sampling, room: tuple[int, int]):
+    def __init__(self, volumes: Sequence[Volume], sampling: Sampling, room: tuple[int, int, int]):
         self.volumes, self.sampling, self.room = list(volumes), sampling, room
         self.places = [(volume, number) for volume in self.volumes for number in volume.numbers]
         self.groups = [volume.file.stem for volume, _ in self.places]
@@ -159,8 +160,7 @@ class KSpace(Split):
         return self.measurements([index])[0]
 
     def measurements(self, indices: Sequence[int]) -> Tensor:
-        coils = max(self.places[index][0].coils for index in indices)
-        found = np.zeros((len(indices), 2, coils, *self.room), np.float32)
+        found = np.zeros((len(indices), 2, *self.room), np.float32)
         for held, index in zip(found, indices, strict=True):
             volume, number = self.places[index]
             spectrum = self.spectrum(volume, number)
@@ -173,9 +173,8 @@ class KSpace(Split):
     def operator(self, indices: Sequence[int]) -> Operator:
         places = [self.places[index] for index in indices]
         kind = Cartesian if self.sampling.phase else Magnitude
-        scans = [Scan(v.grid, self.measured(v), self._maps(v, number)) for v, number in places]
-        first = places[0][0]
-        return kind((1, *first.size), scans, first.coils, self.room)
+        scans = [Scan(v.grid, self.measured(v), self._all_maps(v, number)) for v, number in places]
+        return kind((1, *places[0][0].size), scans, self.room[0], self.room[1:])
 
     def measured(self, volume: Volume) -> Tensor:
         """The measured columns of a volume, or rows and columns."""
@@ -190,6 +189,11 @@ class KSpace(Split):
 
     def _levelled(self, volume: Volume, number: int) -> Tensor:
         return torch.from_numpy(self.spectrum(volume, number) * np.float32(1 / volume.level))
+
+    def _all_maps(self, volume: Volume, number: int) -> Tensor | None:
+        """Sensitivities of as many coils as any volume has: those that this one lacks see nothing."""
+        maps = self._maps(volume, number)
+        return None if maps is None else pad(maps, (0, 0, 0, 0, 0, self.room[0] - volume.coils))
 
     def _maps(self, volume: Volume, number: int) -> Tensor | None:
         """Sensitivities, where images are combined by them."""

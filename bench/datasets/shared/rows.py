@@ -65,11 +65,14 @@ class Rows:
         """Slices that lie in the same chunks: of each chunk its rows of them."""
         file = self.array.file.id.get_vfd_handle()
         whole = self.chunk[1:] == self.shape[1:]
-        held = part if whole else np.empty((len(part), *self.chunk[1:]), self.dtype)
-        buffers: list[Any] = [held.view(np.uint8)]
+        held: Any = part if whole else np.empty((len(part), *self.chunk[1:]), self.dtype)
+        buffer = memoryview(held.reshape(-1).view(np.uint8))
         for place, (window, inside) in zip(places, self._windows, strict=True):
-            if (read := os.preadv(file, buffers, place)) != held.nbytes:
-                raise OSError(f"{held.nbytes} bytes at {place} are expected, {read} are there")
+            done = os.preadv(file, [buffer], place)
+            while done < held.nbytes:  # a disk on the net may give less than is asked for
+                if not (more := os.preadv(file, [buffer[done:]], place + done)):
+                    raise OSError(f"{held.nbytes} bytes at {place} are expected, {done} are there")
+                done += more
             if not whole:
                 part[window] = held[inside]
 
