@@ -34,12 +34,14 @@ class Matrix:
 
     @property
     def behind(self) -> Array:
-        """How far each mean lies behind the best of its column, in the metric's unit; 0 for the best."""
-        signed = self.metric.sign * np.where(np.isfinite(self.scores), self.scores, np.nan)
-        best = np.full(signed.shape[1], np.nan)
-        known = ~np.isnan(signed).all(0)
-        best[known] = np.nanmax(signed[:, known], axis=0)
-        gaps: Array = best - signed
+        """How far each mean lies behind the best of its column, in the metric's unit; 0 for the best.
+
+        Infinite behind an exact one, and for one that failed; NaN where nothing was run.
+        """
+        signed = self.metric.sign * self.scores
+        best = np.nanmax(np.where(np.isnan(signed), -np.inf, signed), axis=0)
+        with np.errstate(invalid="ignore"):
+            gaps: Array = np.where(signed == best, 0.0, best - signed)
         return gaps
 
 
