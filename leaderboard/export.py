@@ -13,9 +13,10 @@ from bench.files import replace, replacing
 from bench.leaderboard import references
 from bench.leaderboard.groups import Method
 from bench.leaderboard.markdown import markdown
-from bench.leaderboard.ranking import Ranking, Standing
+from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.references import Figure
 from bench.leaderboard.rows import beside, cited, footnote, place, place_title, speed
+from bench.leaderboard.standings import Standing
 from bench.leaderboard.table import Board
 from bench.text import number
 

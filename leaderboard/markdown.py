@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from bench.leaderboard.groups import Method
-from bench.leaderboard.ranking import Ranking, Standing
+from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.rows import cells, footnote, header, published_cells
+from bench.leaderboard.standings import Standing
 from bench.text import number
 
 #: The plain CNN that every method has to be compared with.

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 
 from bench.leaderboard import references
 from bench.leaderboard.groups import Method
-from bench.leaderboard.ranking import Ranking, Standing
+from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.references import Figure
 from bench.leaderboard.scales import Scale, scale
+from bench.leaderboard.standings import Standing
 from bench.runs.parts import SIMULATED
 from bench.runs.record import Record
 from bench.text import count, number, seconds, share

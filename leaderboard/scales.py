@@ -60,7 +60,8 @@ class Scale:
     def resolution(self, means: Array) -> Array:
         """Differences up to this are no verdict, however sure they are: of each pair of means."""
         least = np.minimum(*np.broadcast_arrays(np.abs(means)[:, None], np.abs(means)))
-        return NUMERICAL * least if self.numerical is None else np.full(least.shape, self.numerical)
+        shares = NUMERICAL * np.where(np.isfinite(least), least, 0)
+        return shares if self.numerical is None else np.full(least.shape, self.numerical)
 
     def trifle(self, mean: float) -> float:
         """A difference from this mean that nobody would choose a method for."""

@@ -12,9 +12,10 @@ from bench.leaderboard.across import Overall
 from bench.leaderboard.groups import Method
 from bench.leaderboard.plots.grid import looks_of
 from bench.leaderboard.plots.looks import Look, of_role
-from bench.leaderboard.ranking import Ranking, Standing
+from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.references import Figure
 from bench.leaderboard.rows import beside, cited, footnote, place, place_title, remark, speed
+from bench.leaderboard.standings import Standing
 from bench.leaderboard.table import Board
 from bench.leaderboard.transfer import Matrix
 from bench.text import interval, number, share

@@ -124,23 +124,21 @@ def judge(
     estimates = differences(whole, design, *sides)
     resolution = np.broadcast_to(np.asarray(resolution, float), (count, count))
     p, corrected, margin, half = _tests(estimates, claims, resolution[first, second])
-    decided = corrected < ALPHA
     better = np.zeros((count, count), bool)
-    sign = estimates.value > 0
+    decided, sign = corrected < ALPHA, estimates.value > 0
     better[first, second], better[second, first] = decided & sign, decided & ~sign
-    with np.errstate(invalid="ignore"):
-        difference = np.where(means[:, None] == means, 0.0, means[:, None] - means)
+    columns = {
+        "half_width": np.where(np.isfinite(half), half, np.nan),
+        "p": p,
+        "corrected": corrected,
+        "equal_within": margin,
+        "seeds_freedom": np.where(estimates.seeds > 0, estimates.seeds_freedom, np.nan),
+    }
     return Verdicts(
-        difference=difference,
-        half_width=_square(count, (first, second), np.where(np.isfinite(half), half, np.nan)),
-        p=_square(count, (first, second), p),
-        corrected=_square(count, (first, second), corrected),
-        equal_within=_square(count, (first, second), margin),
+        **{name: _square(count, (first, second), values) for name, values in columns.items()},
+        difference=_differences(means),
         won=_won(units),
         better=better,
-        seeds_freedom=_square(
-            count, (first, second), np.where(estimates.seeds > 0, estimates.seeds_freedom, np.nan)
-        ),
         groups_freedom=design.freedom,
         trainings=trainings,
         resolution=resolution,
@@ -157,6 +155,12 @@ def _tests(estimates: Estimates, claims: Array, resolution: Array) -> tuple[Arra
     wide = estimates.part(claims).half_width(min(2 * ALPHA / max(int(claims.sum()), 1), 1.0))
     margin[claims] = np.abs(estimates.value[claims]) + wide
     return p, corrected, margin, estimates.half_width()
+
+
+def _differences(means: Array) -> Array:
+    """Row minus column; 0 where both are the same infinity."""
+    with np.errstate(invalid="ignore"):
+        return np.where(means[:, None] == means, 0.0, means[:, None] - means)
 
 
 def _won(units: Array) -> Array:

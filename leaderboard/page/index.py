@@ -9,8 +9,9 @@ import pandas as pd
 
 from bench.leaderboard import across
 from bench.leaderboard.groups import Method
-from bench.leaderboard.ranking import Ranking, Standing
+from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.scales import scale
+from bench.leaderboard.standings import Standing
 from bench.leaderboard.table import COLUMNS, Board
 
 #: Columns of the table that are shown at first; the others can be chosen.
