@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from bench.leaderboard.estimates import ALPHA, Array
 from bench.leaderboard.groups import Method
 from bench.leaderboard.ranking import Ranking
-from bench.leaderboard.statistics import ALPHA, Array, Design
+from bench.leaderboard.statistics import Design
 
 #: Resamples of a bootstrap.
 RESAMPLES = 1000

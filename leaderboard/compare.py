@@ -10,11 +10,11 @@ from PIL import Image
 from bench.errors import UsageError
 from bench.files import replacing
 from bench.leaderboard import across
+from bench.leaderboard.estimates import Array
 from bench.leaderboard.groups import Group, Method
 from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.rows import scope
 from bench.leaderboard.samples import Samples, samples
-from bench.leaderboard.statistics import Array
 from bench.leaderboard.verdicts import Verdict
 from bench.pictures import errors, sheet, with_axes
 from bench.runs.record import Record

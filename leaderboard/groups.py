@@ -8,8 +8,9 @@ from functools import cached_property
 import numpy as np
 
 from bench.leaderboard import loading
+from bench.leaderboard.estimates import Array
 from bench.leaderboard.scales import Scale, scale
-from bench.leaderboard.statistics import Array, Design, Summary, means, summary
+from bench.leaderboard.statistics import Design, Summary, means, summary
 from bench.metrics import counted, mean_scores
 from bench.runs.record import Record
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from bench.errors import BenchError, UsageError
+from bench.leaderboard.estimates import Array
 from bench.leaderboard.scales import scale
-from bench.leaderboard.statistics import Array
 from bench.metrics import mean_score
 from bench.runs.reading import MOST_JSON, columns, json_of, opened
 from bench.runs.record import OutdatedError, Record, runs_folder

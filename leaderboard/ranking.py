@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.errors import UsageError
+from bench.leaderboard.estimates import Array
 from bench.leaderboard.groups import Group, Method
 from bench.leaderboard.scales import Scale
 from bench.leaderboard.standings import Standing, standings
-from bench.leaderboard.statistics import Array, Design
+from bench.leaderboard.statistics import Design
 from bench.leaderboard.verdicts import Verdict, Verdicts, judge
 
 #: Groups below which a claim is about these groups only.

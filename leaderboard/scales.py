@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bench.leaderboard.statistics import Array
+from bench.leaderboard.estimates import Array
 from bench.runs.record import Record
 
 #: Shares of a score that are numerical, and negligible, where its scale is not known: what 0.01 and 0.1 dB

@@ -15,8 +15,12 @@ many images vouch for few trainings. The half-width is ``sqrt(t_seeds^2 seeds + 
 is the level at which it equals the difference. The two methods' trainings are independent draws, each with
 its own variance (Welch 1947); groups of unequal size cost degrees of freedom (Bell & McCaffrey 2002), and
 skewed differences widen the interval on both sides by what Johnson (1978) adds on one: t becomes
-``t + |g|/6 (2 t^2 + 1)`` with the skewness g of the estimate. tests/statistics shows by simulation that
-intervals cover and that the tests keep their level.
+``t + |g|/6 (2 t^2 + 1)`` with the skewness g of the estimate.
+
+tests/statistics simulates it, 100,000 boards a cell. 95 % intervals cover in 0.936 (one training, 20 groups,
+exponential effects, correlation 0.5) to 0.980 of them (the same with three trainings); among 2 and 5 equal
+methods some pair is called different in 0.002 to 0.040. Two trainings each whose deviations differ tenfold,
+with no variance between groups, are the worst known case: 0.062.
 
 References:
     Hillis: A comparison of denominator degrees of freedom methods for MRMC ROC. Stat. Med. 26, 2007.
@@ -32,16 +36,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy import special
 
-Array = np.ndarray[Any, Any]
+from bench.leaderboard.estimates import Array, Estimates
 
-#: Level of the tests after correction; intervals are of level 1 - ALPHA.
-ALPHA = 0.05
 #: Numbers that are worked on at a time.
 _CHUNK = 2**22
-#: p-values below this one are not told apart.
-_LEAST_P = 1e-15
 
 
 @dataclass(frozen=True)
@@ -63,6 +62,11 @@ class Design:
     @classmethod
     def of(cls, labels: Sequence[Any] | Array, by_group: bool = False) -> "Design":
         """The design of units with these group labels.
+
+        ``sum w^2 (d - mean)^2`` is a quadratic form ``d' Q d``, Q = (I - w 1') W^2 (I - 1 w'), of K values of
+        one variance s^2. Its expectation is ``s^2 tr Q`` where the mean's variance is ``s^2 sum w^2``: their
+        ratio is the factor; ``(tr Q)^2 / tr Q^2`` are the degrees of freedom of the chi square with its first
+        two moments (Bell & McCaffrey 2002, Satterthwaite 1946).
 
         Args:
             labels: one for each unit.
@@ -157,111 +161,6 @@ def _group_means(scores: Array, design: Design) -> Array:
     sizes, order, starts = design.sorted
     means: Array = np.add.reduceat(scores[:, order].astype(float), starts, axis=1) / sizes
     return means
-
-
-@dataclass(frozen=True)
-class Estimates:
-    """Means, or differences of them, with the parts of their variances; all arrays of one shape.
-
-    Attributes:
-        value: what is estimated.
-        seeds: variance due to trainings.
-        seeds_freedom: its degrees of freedom; 1 where there is none.
-        groups: variance due to groups.
-        groups_freedom: its degrees of freedom, the same for all.
-        skewness: of the estimate, over groups: absolute, less half of what normal noise would show.
-    """
-
-    value: Array
-    seeds: Array
-    seeds_freedom: Array
-    groups: Array
-    groups_freedom: float
-    skewness: Array
-
-    def half_width(self, level: float | Array = ALPHA) -> Array:
-        """Half of the two-sided interval of level ``1 - level``."""
-        seeds = _product(self.seeds, special.stdtrit(self.seeds_freedom, np.asarray(level) / 2))
-        half: Array = np.sqrt(seeds + _product(self.groups, self._quantile(level)))
-        return half if self.groups_freedom else np.full(half.shape, math.inf)
-
-    def _quantile(self, level: float | Array) -> Array:
-        t = -special.stdtrit(self.groups_freedom, np.asarray(level) / 2)
-        quantile: Array = t + self.skewness / 6 * (2 * t**2 + 1)
-        return quantile
-
-    def p(self, beyond: Array | float = 0.0) -> Array:
-        """Two-sided p-values: the level at which the half-width equals the value's distance from zero.
-
-        Args:
-            beyond: distance from ``[-beyond, beyond]`` instead: that the truth lies in it is what is tested.
-        """
-        size = np.maximum(np.abs(self.value) - beyond, 0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = size / np.sqrt(self.groups)
-        p = self._p_of_groups(np.where(size == 0, 0.0, ratio))
-        told = (self.seeds > 0) & (size > 0) & (p < 1)
-        if told.any():
-            p[told] = self.part(told)._inverted(size[told], p[told])
-        return p
-
-    def _p_of_groups(self, ratio: Array) -> Array:
-        """Where groups alone vary, the quadratic in t is solved in closed form."""
-        if not self.groups_freedom:
-            return np.ones(ratio.shape)
-        a = self.skewness / 6
-        with np.errstate(invalid="ignore"):
-            inner = 1 + 8 * a * np.maximum(ratio - a, 0)
-            t = np.where(np.isinf(ratio), np.inf, 2 * np.maximum(ratio - a, 0) / (1 + np.sqrt(inner)))
-        p: Array = 2 * special.stdtr(self.groups_freedom, -t)
-        return np.where(np.isinf(t), 0.0, p)
-
-    def part(self, chosen: Array) -> "Estimates":
-        """Some of them, by index or mask."""
-        return Estimates(
-            self.value[chosen], self.seeds[chosen], self.seeds_freedom[chosen], self.groups[chosen],
-            self.groups_freedom, self.skewness[chosen],
-        )  # fmt: skip
-
-    def _inverted(self, size: Array, least: Array) -> Array:
-        """Where trainings vary too: the root in log p by regula falsi (Illinois), bracketed.
-
-        Args:
-            size: absolute values.
-            least: p of the groups alone; with the trainings it cannot be smaller.
-        """
-        low, high = np.log(np.maximum(least, _LEAST_P)), np.zeros(size.shape)
-        target = np.log(size)
-
-        def excess(log_p: Array) -> Array:
-            with np.errstate(divide="ignore"):
-                return np.maximum(np.log(self.half_width(np.exp(log_p))), -700) - target
-
-        at_low, at_high = excess(low), np.maximum(excess(high), -700)
-        told = at_low > 0  # of the others, p is below what is told apart
-        root, side = low.copy(), np.zeros(size.shape, int)
-        for _ in range(60):
-            with np.errstate(invalid="ignore", divide="ignore"):
-                step = (low * at_high - high * at_low) / (at_high - at_low)
-            # Half the bracket where the far end is a cliff: the half-width is 0 at p = 1.
-            root = np.where((at_high < -5) | ~np.isfinite(step), (low + high) / 2, np.clip(step, low, high))
-            value = excess(root)
-            above = value > 0
-            low, at_low = np.where(above, root, low), np.where(above, value, at_low)
-            high, at_high = np.where(above, high, root), np.where(above, at_high, value)
-            at_high = np.where(above & (side > 0), at_high / 2, at_high)
-            at_low = np.where(~above & (side < 0), at_low / 2, at_low)
-            side = np.where(above, 1, -1)
-            if np.abs(value[told]).max(initial=0) < 1e-7:
-                break
-        found: Array = np.where(told, np.exp(root), least)
-        return found
-
-
-def _product(variance: Array, quantile: Array) -> Array:
-    """``variance * quantile^2``; 0 where there is no variance, however small the level is."""
-    with np.errstate(invalid="ignore"):
-        return np.where(variance > 0, variance * quantile**2, 0.0)
 
 
 def means(methods: Sequence[Summary] | Summaries, design: Design) -> Estimates:

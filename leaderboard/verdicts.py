@@ -6,7 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from bench.leaderboard.statistics import ALPHA, Array, Design, Estimates, Summary, differences, holm, pairs
+from bench.leaderboard.estimates import ALPHA, Array, Estimates
+from bench.leaderboard.statistics import Design, Summary, differences, holm, pairs
 
 Outcome = Literal["better", "worse", "undecided", "not tested"]
 

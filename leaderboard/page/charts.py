@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from bench.leaderboard.estimates import Array
 from bench.leaderboard.groups import Group, Method
 from bench.leaderboard.loading import history
 from bench.leaderboard.page.drawing import LETTER, WIDTH, Axis, Drawing, across, upward
@@ -14,7 +15,6 @@ from bench.leaderboard.plots.looks import Look, of_role
 from bench.leaderboard.plots.spans import Span
 from bench.leaderboard.plots.tradeoff import by_setting, pareto, stairs
 from bench.leaderboard.ranking import Ranking
-from bench.leaderboard.statistics import Array
 from bench.runs.record import Record
 from bench.text import number
 

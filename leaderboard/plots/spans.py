@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.leaderboard.statistics import Array
+from bench.leaderboard.estimates import Array
 
 #: A gap in dB, and in spans of the other values, beyond which values are outliers.
 GAP, SPANS = 10.0, 2.0

@@ -8,7 +8,8 @@ import pytest
 
 import bench
 from bench.leaderboard import loading
-from bench.leaderboard.statistics import ALPHA, Design, differences, pairs, summary
+from bench.leaderboard.estimates import ALPHA
+from bench.leaderboard.statistics import Design, differences, pairs, summary
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("BENCH_STATISTICS") != "large", reason="twenty trainings; run with tox -e statistics"
