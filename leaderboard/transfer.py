@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.leaderboard.estimates import Array
 from bench.leaderboard.groups import Group, Method
 from bench.leaderboard.scales import Scale
-from bench.leaderboard.statistics import Array
 from bench.spec import Component, RunSpec, TrainedOn, chain_label
 
 

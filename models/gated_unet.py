@@ -33,6 +33,13 @@ class GatedUNet(NetworkModel):
     On photos at 32x32 with 1 % noise its recipe reaches 31.1 dB (SSIM 0.85; mean: 12.9 dB, posterior
     mean of single pixels with the key: 14.6 dB) in 188 seconds of one CPU core.
 
+    Its PSNR hangs on what is seen: with 1 % noise single images scatter by 6 dB. Validation and test of
+    photos are two regions of each photograph, so their means differ with the content. ``width=8`` and one
+    epoch validate at 27.4 and test at 26.1 dB; the regions of coffee have 28.9 and 23.5, of motorcycle 23.4
+    and 21.9, of astronaut 27.3 and 28.2, and that of coffee is harder with the key and no training as well
+    (posterior mean of single pixels: 15.3 and 12.7). On leaves, where images are independent, they are 28.7
+    and 27.7 with a standard error of 0.5 of the difference (250 and 500 images).
+
     Args:
         width: channels of the finest of five scales.
         pairs: training pairs that the keystream is recovered from, at most.
