@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
 
 def results_table(title: str, records: Iterable["Record"]) -> Table:
-    """One row per run on one operator and dataset: PSNR, SSIM, images per second, learned weights, time."""
-    table = _table(title)
+    """One row per run on one operator and dataset: scores, images per second, learned weights, time."""
+    table, records = _table(title), list(records)
+    more = list(dict.fromkeys(name for r in records for name in r.scores if name not in ("psnr", "ssim")))
     table.add_column("model", overflow="fold")
-    for name in ("PSNR/dB", "SSIM", "train im/s", "infer im/s", "weights", "time"):
+    for name in ("PSNR/dB", "SSIM", *map(escape, more), "train im/s", "infer im/s", "weights", "time"):
         table.add_column(name, justify="right", no_wrap=True)
     for record in records:
         label = record.spec.method_label + (
@@ -38,6 +39,7 @@ def results_table(title: str, records: Iterable["Record"]) -> Table:
             *cells,
             number(record.scores["psnr"]),
             number(record.scores["ssim"], 3),
+            *(number(record.scores.get(name, math.nan), 3) for name in more),
             count(timings.get("train_images_per_second")) or "-",
             count(timings.get("images_per_second")) or "-",
             f"{record.parameters:,}" if record.parameters else "-",
