@@ -6,7 +6,7 @@
     >>> bench.table()                              # doctest: +SKIP
 
 Base classes for plug-ins: :class:`bench.Operator`, :class:`bench.Model`,
-:class:`bench.NetworkModel`, :class:`bench.Dataset`, :class:`bench.Metric`.
+:class:`bench.NetworkModel`, :class:`bench.Dataset`, :class:`bench.Metric`, :class:`bench.Logger`.
 """
 
 # Nothing but what Python itself has imported by then: ``python -m bench`` comes by here while the
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bench.errors import BenchError as BenchError
     from bench.errors import UsageError as UsageError
     from bench.leaderboard.table import table as table
+    from bench.loggers import Logger as Logger
     from bench.metrics import Metric as Metric
     from bench.models import Model as Model
     from bench.models import NetworkModel as NetworkModel
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "BenchError": "bench.errors",
     "Dataset": "bench.datasets",
+    "Logger": "bench.loggers",
     "Metric": "bench.metrics",
     "Model": "bench.models",
     "NetworkModel": "bench.models",

@@ -46,6 +46,10 @@ RecordedDataset = Annotated[
     str | None,
     typer.Option("--dataset", "-d", autocompletion=completion.datasets, help="As the table names it."),
 ]
+Scheduler = Annotated[str | None, typer.Option(help="Work on a Dask cluster: tcp://host:8786.")]
+BatchFile = Annotated[
+    Path | None, typer.Option(help="Work as jobs of SLURM (or another system): a .toml file.")
+]
 RankBy = Annotated[str, typer.Option(help="Metric; -name for one of your own that is better lower.")]
 
 
@@ -165,11 +169,11 @@ def run(
     timeout: Annotated[
         float | None, typer.Option(help="Seconds after which a run is stopped, and counts as failed.")
     ] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Do the runs on a Dask cluster: tcp://host:8786.")
-    ] = None,
-    cluster: Annotated[
-        Path | None, typer.Option(help="Do the runs as jobs of SLURM (or another system): a .toml file.")
+    scheduler: Scheduler = None,
+    cluster: BatchFile = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(help="Have each epoch logged: tensorboard, or a .py file of your own; repeatable."),
     ] = None,
     recipe_file: Annotated[
         list[Path] | None,
@@ -208,10 +212,11 @@ def run(
     if seed and seeds:
         raise UsageError("give --seed (each by its number) or --seeds (how many), not both")
     from bench import found
+    from bench.runs.following import loggers
     from bench.sweeps.grid import Asked, crossed, grids
     from bench.sweeps.means import Means
 
-    means = Means(jobs, threads, timeout, scheduler, cluster)
+    means = Means(jobs, threads, timeout, scheduler, cluster, loggers(log or ()))
     trainings = list(range(seeds)) if seeds else seed
     asked: dict[str, Any] = {
         "preset": preset, "device": device, "changes": recipe, "baselines": baselines,
@@ -262,7 +267,7 @@ def list_names(
         str,
         typer.Argument(
             autocompletion=completion.anything,
-            help="operators, models, datasets, metrics, protocols; or a name: all about it.",
+            help="operators, models, datasets, metrics, loggers, protocols; or a name, shown whole.",
         ),
     ] = "all",
 ) -> None:
@@ -574,6 +579,9 @@ def tune_model(
     results: Results = Path("results"),
     jobs: Annotated[int, typer.Option(min=1, help="Trials at a time.")] = 1,
     threads: Annotated[int | None, typer.Option(help="Cores for each trial.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds after which a trial has failed.")] = None,
+    scheduler: Scheduler = None,
+    cluster: BatchFile = None,
 ) -> None:
     """Tune a model within the bounds it declares, by its score on the validation split alone.
 
@@ -592,7 +600,7 @@ def tune_model(
 
     changes = {"epochs": epochs}
     spec = specify(operator, model, dataset, preset=preset, seed=seed, device=device, changes=changes)
-    tune_one(spec, trials, results, Means(jobs, threads))
+    tune_one(spec, trials, results, Means(jobs, threads, timeout, scheduler, cluster))
 
 
 @app.command()

@@ -241,3 +241,4 @@ models = Registry(
 datasets = Registry("dataset", "bench.datasets", "bench.datasets:Dataset")
 metrics = Registry("metric", "bench.metrics", "bench.metrics:Metric")
 losses = Registry("loss", "bench.losses", "torch.nn:Module", function="loss(image, truth)")
+loggers = Registry("logger", "bench.loggers", "bench.loggers:Logger")

@@ -32,6 +32,10 @@ def _silent(progress: Progress) -> None:
     pass
 
 
+def _unheard(history: History) -> None:
+    pass
+
+
 @dataclass
 class Trainer:
     """Trains one network by a recipe.
@@ -41,6 +45,7 @@ class Trainer:
         report: called after every step (on a GPU, every 20).
         checkpoint: file that is written after every epoch, and gone on from if it is there.
         fingerprint: the run that the checkpoint belongs to.
+        follow: called with the epochs so far, when training begins or goes on, and after each epoch.
         started: when this start of the run began, by ``time.perf_counter``.
         earlier: seconds that the run had taken when the checkpoint was written.
     """
@@ -49,6 +54,7 @@ class Trainer:
     report: Callable[[Progress], None] = _silent
     checkpoint: Path | None = None
     fingerprint: str = ""
+    follow: Callable[[History], None] = _unheard
     started: float = field(default_factory=time.perf_counter)
     earlier: float = 0.0
 
@@ -73,6 +79,7 @@ class Trainer:
         low, high = problem.value_range
         self._loss = find_loss(self.recipe.loss, high - low)
         state = self._start(module, problem)
+        self.follow(state.history)
         while not self._finished(state.history):
             epoch = len(state.history) + 1
             loss, seconds = self._epoch(state, problem, epoch)
@@ -83,6 +90,7 @@ class Trainer:
             lr, count = float(state.schedule.get_last_lr()[0]), problem.train_count
             state.history.append(Epoch(epoch, loss, quality, lr, seconds, count, state.pieces))
             self._save(state)
+            self.follow(state.history)
         module.load_state_dict(state.best)
         return state.history
 

@@ -1,9 +1,11 @@
 """Projection along the rays of a geometry, with an exactly matched adjoint."""
 
+import hashlib
 import math
 import warnings
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +14,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bench.datasets.shared.cache import mapped_tensors
+from bench.operators import _beams
 from bench.operators._beams import Geometry, footprint, interpolation
 
 #: Largest memory of a matrix and its transpose; above it, weights are made anew at each application.
 MATRIX_BYTES = 2**30
+#: A matrix from this size on, which takes a tenth of a second to make, is kept in the cache folder and
+#: memory-mapped: the processes of a sweep share one copy.
+MAPPED_BYTES = 2**24
 #: Images times angles times pixels at once without a matrix: what a CPU's cache holds, what keeps a GPU busy.
 CPU_AT_ONCE, GPU_AT_ONCE = 2**17, 2**24
 
@@ -46,8 +53,8 @@ class Projector:
         self.pixels = math.prod(geometry.shape)
         self.rows = len(geometry.angles) * geometry.detectors
         entries = len(geometry.angles) * self.pixels * geometry.bins_per_pixel
-        fits = 2 * entries * (dtype.itemsize + 4) <= MATRIX_BYTES
-        self.has_matrix = fits if matrix is None else matrix
+        self.matrix_bytes = 2 * entries * (dtype.itemsize + 4)
+        self.has_matrix = self.matrix_bytes <= MATRIX_BYTES if matrix is None else matrix
 
     def forward(self, x: Tensor) -> Tensor:
         """Project ``(N, pixels)`` to ``(N, angles * detectors)``."""
@@ -114,9 +121,30 @@ class _Matrices(dict[Weighting, tuple[Tensor, Tensor]]):
         self.projector = projector
 
     def __missing__(self, weighting: Weighting) -> tuple[Tensor, Tensor]:
-        matrix = self._make(weighting)
-        self[weighting] = self._on_device(matrix), self._on_device(matrix.T.tocsr())
+        projector = self.projector
+        if projector.matrix_bytes < MAPPED_BYTES:
+            parts = self._parts(weighting)
+        else:
+            said = (
+                f"{projector.geometry} {weighting.__name__} {projector.dtype} {_code()} {torch.__version__}"
+            )
+            name = f"projectors/{hashlib.sha256(said.encode()).hexdigest()[:32]}"
+            parts = mapped_tensors(name, lambda: self._parts(weighting))
+        shape = projector.rows, projector.pixels
+        self[weighting] = (
+            self._on_device(parts, "", shape),
+            self._on_device(parts, "transposed ", shape[::-1]),
+        )
         return self[weighting]
+
+    def _parts(self, weighting: Weighting) -> dict[str, Tensor]:
+        """Where rows start, columns and values, of the matrix and its transpose."""
+        matrix = self._make(weighting)
+        parts = {}
+        for word, each in (("", matrix), ("transposed ", matrix.T.tocsr())):
+            for part in ("indptr", "indices", "data"):
+                parts[f"{word}{part}"] = torch.from_numpy(getattr(each, part))
+        return parts
 
     def _make(self, weighting: Weighting) -> scipy.sparse.csr_matrix:
         parts: list[tuple[np.ndarray[Any, Any], ...]] = []
@@ -133,12 +161,19 @@ class _Matrices(dict[Weighting, tuple[Tensor, Tensor]]):
         margin = geometry.bins_per_pixel
         return matrix[np.arange(matrix.shape[0]).reshape(shape[:2])[:, margin:-margin].ravel()]
 
-    def _on_device(self, matrix: scipy.sparse.csr_matrix) -> Tensor:
-        starts, columns, values = map(torch.from_numpy, (matrix.indptr, matrix.indices, matrix.data))
+    def _on_device(self, parts: dict[str, Tensor], word: str, shape: tuple[int, ...]) -> Tensor:
+        starts, columns, values = (parts[f"{word}{part}"] for part in ("indptr", "indices", "data"))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-            tensor = torch.sparse_csr_tensor(starts, columns, values, matrix.shape, check_invariants=False)
+            tensor = torch.sparse_csr_tensor(starts, columns, values, shape, check_invariants=False)
             return tensor.to(self.projector.device)
+
+
+@cache
+def _code() -> str:
+    """Digest of the code that a matrix depends on."""
+    files = (Path(__file__), Path(_beams.__file__))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 class _Linear(torch.autograd.Function):

@@ -21,6 +21,7 @@ ROOMS = {
     "models": registry.models,
     "datasets": registry.datasets,
     "metrics": registry.metrics,
+    "loggers": registry.loggers,
 }
 
 

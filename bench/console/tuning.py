@@ -11,7 +11,8 @@ from bench.runs.runner import Run
 from bench.spec import RunSpec
 from bench.sweeps.figure import draw
 from bench.sweeps.means import Means
-from bench.sweeps.tune import Trial, Tuned, can_tune, study_path, tune
+from bench.sweeps.study import Trial
+from bench.sweeps.tune import Tuned, can_tune, study_path, tune
 from bench.text import decibel
 
 

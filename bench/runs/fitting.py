@@ -44,19 +44,25 @@ class Fitted:
     budget: Budget | None = None
 
 
-def fit(run: "Run", checkpoint: Path, report: Callable[[Progress], None]) -> Fitted:
+def fit(
+    run: "Run",
+    checkpoint: Path,
+    report: Callable[[Progress], None],
+    follow: Callable[[History], None] = lambda history: None,
+) -> Fitted:
     """A new model of a run, fitted: gone on with where its checkpoint left it.
 
     Args:
         run: what is fitted, and to what.
         checkpoint: file that holds the training between two epochs; it stays when the training is done.
         report: called after every training step.
+        follow: called with the epochs so far, after each.
     """
     _let_go()
     timing.reset_peak_memory(run.device)
     model, trainer = run.build(), Trainer(run.spec.recipe or Recipe(), report, checkpoint)
     _held.append(ref(model))
-    trainer.fingerprint = run.fingerprint
+    trainer.fingerprint, trainer.follow = run.fingerprint, follow
     if isinstance(model, NetworkModel):
         model.trainer = trainer
     torch.manual_seed(run.spec.seed)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.runs.assembly import settled
+from bench.runs.following import loggers
 from bench.runs.record import Record
 from bench.runs.request import specify
 from bench.runs.runner import Run
@@ -25,6 +26,7 @@ def run(
     device: str = "auto",
     results: str | Path = "results",
     force: bool = False,
+    log: Sequence[str] = (),
     report: Callable[[Progress], None] | None = None,
     **recipe: Any,
 ) -> Record:
@@ -43,6 +45,7 @@ def run(
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         results: folder of the records.
         force: run again what has a record.
+        log: loggers that are told of each epoch: ``tensorboard``, or the path of a ``.py`` file.
         report: called after every training step.
         **recipe: values of :class:`bench.recipe.Recipe`: ``epochs``, ``batch_size``, ``lr``, ...
 
@@ -68,4 +71,5 @@ def run(
         device=device,
         changes=recipe,
     )
-    return Run(settled(spec)).execute(Path(results), force=force, report=report or (lambda progress: None))
+    told = report or (lambda progress: None)
+    return Run(settled(spec)).execute(Path(results), force, told, log=loggers(log))

@@ -1,7 +1,7 @@
 """One run, from spec to record."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -28,13 +28,14 @@ from bench.runs.determinism import deterministic
 from bench.runs.evaluation import score
 from bench.runs.failure import failure
 from bench.runs.fitting import fit
+from bench.runs.following import Follower
 from bench.runs.parts import Failure
 from bench.runs.publishing import publish, publish_failure
 from bench.runs.record import Record, runs_folder
 from bench.runs.recorded import Elsewhere
 from bench.runs.scoring import build, tried
 from bench.runs.writing import run_lease, tidy
-from bench.spec import RunSpec
+from bench.spec import Component, RunSpec
 from bench.training import Progress
 
 
@@ -151,6 +152,7 @@ class Run:
         force: bool = False,
         report: Callable[[Progress], None] = lambda progress: None,
         wait: bool = True,
+        log: Sequence[Component] = (),
     ) -> Record:
         """Fit, score and publish: reconstruct the test images, score, time, and write the record.
 
@@ -163,6 +165,7 @@ class Run:
             force: run again what has a record.
             report: called after every training step.
             wait: whether to wait for another process that works on the same run.
+            log: loggers (:mod:`bench.loggers`) that are told of it.
 
         Raises:
             UsageError: the spec cannot work as it stands, or results cannot be written; nothing is recorded.
@@ -181,7 +184,10 @@ class Run:
                     if done:
                         return done
                     tidy(results)
-                    return self._perform(results, force, report)
+                    follower = Follower(log, results, self.spec, self.fingerprint)
+                    record = self._perform(results, force, report, follower)
+                    follower.end(record)
+                    return record
             except lease.BusyError as busy:
                 elsewhere.notice()
                 if not wait:
@@ -194,7 +200,9 @@ class Run:
         folder = runs_folder(results) / self.fingerprint
         return self._elsewhere.setdefault(folder, Elsewhere(folder))
 
-    def _perform(self, results: Path, force: bool, report: Callable[[Progress], None]) -> Record:
+    def _perform(
+        self, results: Path, force: bool, report: Callable[[Progress], None], follower: Follower
+    ) -> Record:
         """The run itself, under its lease."""
         checkpoint = self._checkpoint(results)
         for unfinished in checkpoint.parent.glob(f".{self.fingerprint}-*"):
@@ -205,7 +213,7 @@ class Run:
         try:
             with deterministic(self.device):
                 taken = transfer.fitted(self, results, report) if self.spec.trained_on else None
-                fitted = taken or fit(self, checkpoint, report)
+                fitted = taken or fit(self, checkpoint, report, follower.epochs)
                 scored = score(self, fitted, report)
                 record = publish(self, results, fitted, scored, origin)
         except (Exception, SystemExit) as error:

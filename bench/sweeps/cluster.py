@@ -2,130 +2,161 @@
 
 import queue
 import secrets
-import tomllib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bench import files
 from bench.errors import BenchError, UsageError
+from bench.runs.following import log_folder
 from bench.runs.record import Record, runs_folder
 from bench.runs.runner import Run
 from bench.runs.writing import writing
-from bench.sweeps.means import Means
-from bench.sweeps.remote import deliver, packed, resources
+from bench.spec import Component, RunSpec
+from bench.sweeps.batch import Batch, batch
+from bench.sweeps.means import RETRIES, Means
+from bench.sweeps.remote import Parcel, WorkerDied, code_of, deliver, resources, source_of
 from bench.training import Progress
 
-#: Seconds between two looks at what has come in.
-LOOK = 0.2
-#: Batch systems that dask-jobqueue knows; SLURM is the one that this is written for.
-SYSTEMS = {
-    "slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster", "lsf": "LSFCluster",
-    "htcondor": "HTCondorCluster", "oar": "OARCluster",
-}  # fmt: skip
+#: Seconds between two looks at what has come in, at the workers there are, and without any until it is said.
+LOOK, TEND, PATIENCE = 0.2, 1.0, 10.0
+#: Seconds that a scheduler has to answer.
+CONNECT = 20.0
 
 Report = Callable[[Run, Progress], None]
 
 
-def carry_out(
-    runs: Sequence[Run], results: Path, force: bool, report: Report, means: Means
-) -> Iterator[tuple[Run, Record]]:
-    """Carry out runs on a Dask cluster: each with its record, as they finish.
+@dataclass
+class Sent:
+    """A run, or a trial, that is with the scheduler.
 
-    A worker that dies costs its run a start on another one, as often as the scheduler allows
-    (``distributed.scheduler.allowed-failures``), then the run has failed. When the iterator is closed
-    or interrupted, what waits is taken back, and what runs stops at its next report; where workers
-    share the disk, their checkpoints stand in the results folder.
+    Attributes:
+        future: Dask's.
+        steps: what was told of it.
+    """
+
+    future: Any
+    steps: "queue.SimpleQueue[Progress]" = field(default_factory=queue.SimpleQueue)
+
+    def told(self) -> Iterator[Progress]:
+        """How far it has come since this was last asked."""
+        while not self.steps.empty():
+            yield self.steps.get()
+
+    def outcome(self) -> tuple[str, Any]:
+        """What :func:`bench.sweeps.remote.deliver` returned, or ``failed`` and why it could not."""
+        from distributed import CancelledError, KilledWorker
+
+        try:
+            return self.future.result()  # type: ignore[no-any-return]
+        except WorkerDied as error:
+            return "failed", str(error)
+        except KilledWorker as error:
+            where = f", the last of them {error.last_worker.address}" if error.last_worker else ""
+            return "failed", f"workers died of it{where}: killed, out of memory, or their time was over"
+        except (CancelledError, OSError, TimeoutError) as error:
+            return "failed", f"the cluster lost it: {type(error).__name__}: {error}"
+
+
+class Cluster:
+    """A Dask cluster that runs and trials are sent to.
+
+    Args:
+        client: connected to its scheduler.
+        token: a file that only those see who share the results folder; the name of what is told.
+        means: cores and seconds for each run.
+        jobs: of a batch system; None: the cluster is somebody else's.
+    """
+
+    def __init__(self, client: Any, token: Path, means: Means, jobs: Batch | None):
+        self.client, self.token, self.means, self.jobs = client, token, means, jobs
+        self._listeners: dict[str, Sent] = {}
+        self._threads, self._tended, self._lonely = 0, 0.0, time.monotonic()
+        client.subscribe_topic(token.name, self._hear)
+
+    def send(self, spec: RunSpec, name: str, fingerprint: str = "", force: bool = False) -> Sent:
+        """Have a run done, or without a fingerprint a trial judged."""
+        threads = self.means.threads or (self.jobs.threads if self.jobs else None)
+        code, log = code_of(spec, self.means.log), self.means.log
+        source = source_of(spec, self.token.parent)
+        seconds = self.means.timeout
+        parcel = Parcel(spec, fingerprint, code, self.token, force, threads, seconds, name, log, source)
+        sent = Sent(
+            self.client.submit(
+                deliver,
+                parcel,
+                key=f"invbench-{name}-{self.token.name}",
+                pure=False,
+                resources=resources(spec),
+                retries=RETRIES,
+            )
+        )
+        self._listeners[name] = sent
+        return sent
+
+    def forget(self, name: str) -> None:
+        """Take back what is not done, and let go of what is."""
+        if sent := self._listeners.pop(name, None):
+            if not sent.future.done():
+                self.client.cancel([sent.future], force=True)
+            sent.future.release()
+
+    def close(self) -> None:
+        """Take back all that is not done."""
+        self.client.cancel([sent.future for sent in self._listeners.values()], force=True)
+        self._listeners.clear()
+
+    @property
+    def room(self) -> int:
+        """Runs that are done at a time; those of workers that are still to come included."""
+        return max(self._threads, self.jobs.runs if self.jobs else 1)
+
+    def tend(self) -> str:
+        """Have jobs that ended begun anew; what to tell where no worker has been there for long."""
+        now = time.monotonic()
+        if now - self._tended < TEND:
+            return ""
+        self._tended, self._threads = now, sum(self.client.nthreads().values())
+        if self.jobs:
+            self.jobs.tend()
+        if self._threads:
+            self._lonely = now
+        if now - self._lonely < PATIENCE:
+            return ""
+        output = f"; jobs print to {self.token.parent / 'cluster'}" if self.jobs else ""
+        return f"waiting for a worker: none is with the scheduler {self.client.scheduler.address}{output}"
+
+    def _hear(self, event: tuple[Any, tuple[str, Any]]) -> None:
+        name, step = event[1]
+        if sent := self._listeners.get(name):
+            sent.steps.put(Progress(**step))
+
+
+@contextmanager
+def connected(means: Means, results: Path) -> Iterator[Cluster]:
+    """The cluster that ``means`` name; at the end of the block what is not done is taken back.
 
     Raises:
-        UsageError: no scheduler there, Dask is not installed, or a run cannot work as it stands.
+        UsageError: no scheduler there, or Dask is not installed.
     """
-    todo = []
-    for run in runs:
-        if not force and (record := run.recorded(results)):
-            yield run, record
-        else:
-            todo.append(run)
-    if not todo:
-        return
-    with ExitStack() as stack:
-        client = stack.enter_context(_connected(means))
-        token = stack.enter_context(_token(results))
-        news: queue.SimpleQueue[tuple[str, Progress]] = queue.SimpleQueue()
-        client.subscribe_topic(token.name, lambda event: news.put(event[1]))
-        futures = {}
-        for run in todo:
-            parcel = packed(run, results, token, force, means)
-            key, needs = f"invbench-{run.fingerprint}-{token.name}", resources(run)
-            futures[client.submit(deliver, parcel, key=key, pure=False, resources=needs)] = run
-        stack.callback(lambda: client.cancel(list(futures), force=True))
-        yield from _collected(futures, results, news, report)
-
-
-def _collected(
-    futures: dict[Any, Run], results: Path, news: "queue.SimpleQueue[tuple[str, Progress]]", report: Report
-) -> Iterator[tuple[Run, Record]]:
-    from distributed import wait
-
-    named = {run.fingerprint: run for run in futures.values()}
-    while futures:
-        done = [future for future in futures if future.done()]
-        while not news.empty():
-            name, step = news.get()
-            if name in named:
-                report(named[name], Progress(**step) if isinstance(step, dict) else step)
-        for future in done:
-            run = futures.pop(future)
-            del named[run.fingerprint]
-            record = _record(run, future, results)
-            future.release()
-            yield run, record
-        if not done:
-            try:
-                wait(list(futures), timeout=LOOK, return_when="FIRST_COMPLETED")
-            except TimeoutError:
-                continue
-
-
-def _record(run: Run, future: Any, results: Path) -> Record:
-    """The record that came back, put in place; of a run without one, a failed one that says why."""
-    from distributed import CancelledError, KilledWorker
-
     try:
-        kind, content = future.result()
-    except KilledWorker as error:
-        where = f", the last of them {error.last_worker.address}" if error.last_worker else ""
-        return run.fail(results, f"workers died of it{where}: killed, out of memory, or their time was over")
-    except (CancelledError, OSError, TimeoutError) as error:
-        return run.fail(results, f"the cluster lost it: {type(error).__name__}: {error}")
-    if kind == "failed":
-        return run.fail(results, content)
-    if kind == "usage":
-        raise UsageError(content)
-    if kind == "shared":
-        return Record.read(runs_folder(results) / run.fingerprint)
-    return received(run, content, results)
-
-
-def received(run: Run, files: dict[str, bytes], results: Path) -> Record:
-    """Put a record that came over the wire in place, with the spec that was asked for, in one step.
-
-    Raises:
-        BenchError: it is no record of this run, or not whole.
-    """
-    with writing(results, run.fingerprint) as folder:
-        for name, content in files.items():
-            if Path(name).name != name:
-                raise BenchError(f"a worker sent a file called {name!r}")
-            (folder / name).write_bytes(content)
-        record = Record.read(folder)
-        if record.fingerprint != run.fingerprint or record.damaged():
-            raise BenchError(f"a worker sent something else than the record of {run.fingerprint}")
-        # A plug-in lay elsewhere there; here it is where the user named it.
-        record = replace(record, spec=run.spec)
-        (folder / "record.json").write_text(record.to_json(), encoding="utf-8")
-    return replace(record, folder=runs_folder(results) / run.fingerprint)
+        from distributed import Client
+    except ImportError as error:
+        raise UsageError('runs on a cluster need Dask: pip install "invbench[cluster]"') from error
+    with ExitStack() as stack:
+        jobs = stack.enter_context(batch(means.cluster, results / "cluster")) if means.cluster else None
+        address = jobs.made if jobs else means.scheduler
+        try:
+            client = Client(address, timeout=CONNECT, name="invbench")
+        except (OSError, TimeoutError, TypeError, ValueError) as error:  # TypeError: no certificate for TLS
+            raise UsageError(f"no Dask scheduler answers at {address}: {error}") from error
+        stack.enter_context(client)
+        cluster = Cluster(client, stack.enter_context(_token(results)), means, jobs)
+        stack.callback(cluster.close)
+        yield cluster
 
 
 @contextmanager
@@ -140,47 +171,104 @@ def _token(results: Path) -> Iterator[Path]:
         token.unlink(missing_ok=True)
 
 
-@contextmanager
-def _connected(means: Means) -> Iterator[Any]:
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise UsageError('runs on a cluster need Dask: pip install "invbench[cluster]"') from error
-    with ExitStack() as stack:
-        address = means.scheduler or stack.enter_context(batch(means))
-        try:
-            client = Client(address, timeout=20, name="invbench")
-        except (OSError, TimeoutError, ValueError) as error:
-            raise UsageError(f"no Dask scheduler answers at {address}: {error}") from error
-        yield stack.enter_context(client)
+def carry_out(
+    runs: Sequence[Run], results: Path, force: bool, report: Report, means: Means
+) -> Iterator[tuple[Run, Record]]:
+    """Carry out runs on a Dask cluster: each with its record, as they finish.
 
+    A run whose process or worker dies is begun again, on another worker where there is one, from its last
+    checkpoint where that can be reached; then it has failed. When the iterator is closed or interrupted,
+    what waits is taken back, and what runs is stopped where it is: checkpoints stand.
 
-def batch(means: Means) -> Any:
-    """A cluster of a batch system's jobs, by its TOML: keys of dask-jobqueue's classes, and three of ours.
-
-    ``system`` (slurm), ``jobs`` (1: workers at a time) and ``gpus`` (0: of each worker).
+    Raises:
+        UsageError: no scheduler there, or Dask is not installed.
     """
-    assert means.cluster is not None
+    todo = []
+    for run in runs:
+        if not force and (record := run.recorded(results)):
+            yield run, record
+        else:
+            todo.append(run)
+    if todo:
+        with connected(means, results) as cluster:
+            yield from _collected(cluster, todo, results, force, report)
+
+
+def _collected(
+    cluster: Cluster, runs: Sequence[Run], results: Path, force: bool, report: Report
+) -> Iterator[tuple[Run, Record]]:
+    """Send as many runs as are done at a time, and put in place what comes back.
+
+    The others wait here: with the scheduler they would cost memory, and those that wait behind a worker
+    that dies would be blamed for it.
+    """
+    from distributed import wait
+
+    waiting, sent = list(reversed(runs)), dict[str, tuple[Run, Sent]]()
+    while waiting or sent:
+        if message := cluster.tend():
+            report((waiting or [run for run, _ in sent.values()])[-1], Progress(stage=message))
+        while waiting and len(sent) < cluster.room:
+            run = waiting.pop()
+            sent[run.fingerprint] = run, cluster.send(run.spec, run.fingerprint, run.fingerprint, force)
+        for name, (run, one) in list(sent.items()):
+            for step in one.told():
+                report(run, step)
+            if one.future.done():
+                del sent[name]
+                record = _record(run, one, results, cluster.means.log)
+                cluster.forget(name)
+                yield run, record
+        if sent:
+            try:
+                wait([one.future for _, one in sent.values()], timeout=LOOK, return_when="FIRST_COMPLETED")
+            except TimeoutError:
+                continue
+
+
+def _record(run: Run, sent: Sent, results: Path, log: Sequence[Component]) -> Record:
+    """The record that came back, put in place; of a run without one, a failed one that says why."""
+    kind, content = sent.outcome()
+    if kind == "shared":
+        record: Record = content
+        return replace(record, folder=runs_folder(results) / run.fingerprint)
+    if kind != "record":
+        return run.fail(results, content)
+    folder, logs = content
     try:
-        settings = tomllib.loads(means.cluster.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{means.cluster}: {error}") from error
-    system, jobs, gpus = settings.pop("system", "slurm"), settings.pop("jobs", 1), settings.pop("gpus", 0)
-    if system not in SYSTEMS:
-        raise UsageError(f"{means.cluster}: unknown system {system!r}. There are: {', '.join(SYSTEMS)}.")
-    try:
-        import dask_jobqueue
-    except ImportError as error:
-        raise UsageError('a batch system needs dask-jobqueue: pip install "invbench[cluster]"') from error
-    extra = [*settings.pop("worker_extra_args", []), *(["--resources", "GPU=1"] if gpus else [])]
-    directives = [*settings.pop("job_extra_directives", [])]
-    directives += [f"--gres=gpu:{gpus}"] if gpus and system == "slurm" else []
-    given = {"cores": 1, "processes": 1, "memory": "4GB"} | settings
-    try:
-        made = getattr(dask_jobqueue, SYSTEMS[system])(
-            **given, worker_extra_args=extra, job_extra_directives=directives
-        )
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{means.cluster}: {error}") from error
-    made.scale(jobs=jobs)
-    return made
+        for one, written in zip(log, logs, strict=True):
+            _put(log_folder(results, one, run.spec, run.fingerprint), written)
+        return received(run, folder, results)
+    except BenchError as error:
+        return run.fail(results, str(error))
+
+
+def _put(folder: Path, content: dict[str, bytes]) -> None:
+    """Put files that came over the wire into a folder, in place of what it has."""
+    files.remove(folder)
+    for below, body in content.items():
+        path = folder / below
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise BenchError(f"a worker sent a file called {below!r}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+
+
+def received(run: Run, content: dict[str, bytes], results: Path) -> Record:
+    """Put a record that came over the wire in place, with the spec that was asked for, in one step.
+
+    Raises:
+        BenchError: it is no record of this run, or not whole.
+    """
+    with writing(results, run.fingerprint) as folder:
+        for name, body in content.items():
+            if Path(name).name != name:
+                raise BenchError(f"a worker sent a file called {name!r}")
+            (folder / name).write_bytes(body)
+        record = Record.read(folder)
+        if record.fingerprint != run.fingerprint or record.damaged():
+            raise BenchError(f"a worker sent something else than the record of {run.fingerprint}")
+        # A plug-in lay elsewhere there; here it is where the user named it.
+        record = replace(record, spec=run.spec)
+        (folder / "record.json").write_text(record.to_json(), encoding="utf-8")
+    return replace(record, folder=runs_folder(results) / run.fingerprint)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bench.sweeps.tune import Trial
+from bench.sweeps.study import Trial
 
 
 def expected_best(scores: Sequence[float]) -> npt.NDArray[np.float64]:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import UsageError
+from bench.spec import Component
 
 #: How often a run whose worker died is begun again, on another worker.
 RETRIES = 1
-#: Seconds that a run has to stop at a checkpoint before its process is killed.
-GRACE = 10.0
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,8 @@ class Means:
         threads: cores for each run; None: those that torch would use, shared out among the jobs.
         timeout: seconds that a run may take; None: as long as it takes.
         scheduler: address of a Dask scheduler whose workers do the runs.
-        cluster: TOML of a batch system whose jobs do them (:mod:`bench.sweeps.cluster`).
+        cluster: TOML of a batch system whose jobs do them (:mod:`bench.sweeps.batch`).
+        log: loggers that are told of each run (:mod:`bench.loggers`).
 
     Raises:
         UsageError: a number that makes no sense.
@@ -33,6 +33,7 @@ class Means:
     timeout: float | None = None
     scheduler: str | None = None
     cluster: Path | None = None
+    log: tuple[Component, ...] = ()
 
     def __post_init__(self) -> None:
         if self.jobs < 1:

@@ -17,7 +17,7 @@ from bench.runs.lease import LOOK, BusyError
 from bench.runs.record import Record
 from bench.runs.request import specify
 from bench.runs.runner import Run
-from bench.spec import RunSpec
+from bench.spec import Component, RunSpec
 from bench.sweeps import cluster, local
 from bench.sweeps.means import ALONE, Means
 from bench.training import Progress
@@ -101,7 +101,7 @@ def sweep(
     """
     if means.in_process:
         with _threads(means.share()):
-            yield from _one_by_one(runs, results, force, report)
+            yield from _one_by_one(runs, results, force, report, means.log)
     elif means.elsewhere:
         yield from cluster.carry_out(runs, results, force, report, means)
     else:
@@ -120,13 +120,17 @@ def _threads(number: int) -> Iterator[None]:
 
 
 def _one_by_one(
-    runs: Sequence[Run], results: Path, force: bool, report: Callable[[Run, Progress], None]
+    runs: Sequence[Run],
+    results: Path,
+    force: bool,
+    report: Callable[[Run, Progress], None],
+    log: Sequence[Component],
 ) -> Iterator[tuple[Run, Record]]:
     pending, busy = deque(runs), 0
     while pending:
         run = pending.popleft()
         try:
-            record = run.execute(results, force, partial(report, run), wait=False)
+            record = run.execute(results, force, partial(report, run), wait=False, log=log)
         except BusyError as error:
             report(run, Progress(stage=str(error)))
             pending.append(run)

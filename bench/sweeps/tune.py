@@ -4,10 +4,9 @@ The study is an SQLite file in the results folder, named after the run that it t
 time, it goes on with the trials that are left.
 """
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -18,32 +17,13 @@ from bench.parameters import parameter_names
 from bench.recipe import Recipe, override
 from bench.runs import lease
 from bench.runs.runner import Run
-from bench.space import Range, Space
+from bench.space import Space
 from bench.spec import Component, RunSpec
-from bench.sweeps.local import Worker
+from bench.sweeps.judges import Judge, judging
 from bench.sweeps.means import ALONE, Means
-from bench.sweeps.trial import Pruned, validated
+from bench.sweeps.study import Study, Trial, Watcher
+from bench.sweeps.trial import Pruned
 from bench.training import Progress
-
-#: Trials before any is pruned: there is nothing to compare them with.
-UNPRUNED = 4
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One setting that was tried.
-
-    Attributes:
-        number: from 1.
-        state: ``complete``, ``pruned``, ``fail``.
-        values: what was set.
-        validation_psnr: in dB; of a pruned one its last, NaN of one that failed.
-    """
-
-    number: int
-    state: str
-    values: Mapping[str, Any]
-    validation_psnr: float
 
 
 @dataclass(frozen=True)
@@ -100,7 +80,7 @@ def tune(
         spec: the run whose recipe and model parameters are tuned.
         trials: settings to try, those of an earlier call included; ones that fail or are pruned count.
         results: folder whose ``studies`` keeps the study.
-        means: trials at a time, and cores for each.
+        means: where trials are judged, how many at a time, with how many cores, for how long.
         report: called after each trial.
 
     Raises:
@@ -111,10 +91,13 @@ def tune(
     space, name = space_of(spec.model), Run(spec).fingerprint
     path = study_path(spec, results)
     with lease.held(path.with_suffix(".lease")):
-        study = _study(path, name, spec, trials)
-        _go_on(study, spec, space)
-        _search(study, spec, space, trials, means, report)
-        return _outcome(study, spec)
+        study = Study(path, name, spec, space, trials)
+        if left := max(0, trials - len(study.spent())):
+            with judging(means, results, left) as judges:
+                _search(study, spec, left, judges, report)
+        values, quality = study.best()
+        found = study.trials()
+        return Tuned(replace(varied(spec, values), trials=len(found)), quality, found)
 
 
 def study_path(spec: RunSpec, results: Path) -> Path:
@@ -122,148 +105,55 @@ def study_path(spec: RunSpec, results: Path) -> Path:
     return results / "studies" / f"{Run(spec).fingerprint}.db"
 
 
-def _study(path: Path, name: str, spec: RunSpec, trials: int) -> Any:
-    try:
-        import optuna
-    except ImportError as error:
-        raise UsageError('tuning needs Optuna: pip install "invbench[tune]"') from error
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    epochs = spec.recipe.epochs if spec.recipe else 1
-    study = optuna.create_study(
-        storage=f"sqlite:///{path}",
-        study_name=name,
-        direction="maximize",
-        load_if_exists=True,
-        pruner=optuna.pruners.MedianPruner(min(UNPRUNED, trials), n_warmup_steps=epochs // 4),
-    )
-    # Begun anew with the same seed, the sampler would propose once more what it has.
-    study.sampler = optuna.samplers.TPESampler(seed=(spec.seed + len(study.trials)) % 2**32)
-    return study
-
-
-def _go_on(study: Any, spec: RunSpec, space: Space) -> None:
-    """Queue what a killed process was trying; in a new study, the setting that there is without tuning."""
-    from optuna.trial import TrialState
-
-    if not study.trials:
-        present = {**(asdict(spec.recipe) if spec.recipe else {}), **_parameters(spec.model)}
-        study.enqueue_trial({k: present[k] for k, bounds in space.items() if present.get(k) in bounds})
-    for trial in study.get_trials(states=(TrialState.RUNNING,)):
-        study.tell(trial.number, state=TrialState.FAIL)
-        study.enqueue_trial(trial.params, user_attrs={"again": trial.number})
-
-
-def _parameters(model: Component) -> dict[str, Any]:
-    """Parameters of a model with their defaults."""
-    import inspect
-
-    known = inspect.signature(registry.models.load(model.name)).parameters
-    return {k: p.default for k, p in known.items()} | dict(model.params)
-
-
-def _spent(study: Any) -> list[Any]:
-    """Trials that count: those that ended; what a killed process was trying is tried again."""
-    from optuna.trial import TrialState
-
-    states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-    again = {t.user_attrs["again"] for t in study.trials if "again" in t.user_attrs}
-    return [t for t in study.get_trials(states=states) if t.number not in again]
-
-
 def _search(
-    study: Any, spec: RunSpec, space: Space, trials: int, means: Means, report: Callable[[Trial], None]
+    study: Study, spec: RunSpec, left: int, judges: Sequence[Judge], report: Callable[[Trial], None]
 ) -> None:
-    """Trials one by one in each of so many threads, each with a worker process where there are several."""
-    left, lock = max(0, trials - len(_spent(study))), Lock()
-    workers: list[Worker] = []
+    """So many trials, one after another for each judge, the judges side by side."""
+    lock = Lock()
 
-    def search() -> None:
+    def search(judge: Judge) -> None:
         nonlocal left
-        judge: Callable[..., tuple[float, int]] = validated
-        if not means.in_process:
-            judge = _Remote(means, workers)
         while True:
             with lock:
                 if not left:
                     return
                 left -= 1
-                trial = study.ask()
-                values = {key: _suggested(trial, key, bounds) for key, bounds in space.items()}
+                trial, values = study.ask()
             _tried(study, trial, varied(spec, values), judge)
             with lock:
-                report(_trial(study.get_trials()[trial.number], trial.number))
+                report(study.shown(trial))
 
-    if means.in_process:
-        search()
+    if len(judges) == 1:
+        search(judges[0])
         return
-    with ThreadPoolExecutor(means.jobs) as pool:
-        futures = [pool.submit(search) for _ in range(min(means.jobs, left))]
-        try:
-            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
-                future.result()
-        finally:
-            left = 0
-            for worker in workers:
-                worker.process.terminate()
+    # Left by an exception, the block ends the judges, and with them the threads.
+    pool = ThreadPoolExecutor(len(judges))
+    try:
+        for future in wait(
+            [pool.submit(search, judge) for judge in judges], return_when=FIRST_EXCEPTION
+        ).done:
+            future.result()
+    finally:
+        left = 0
+        pool.shutdown(wait=False)
 
 
-def _tried(study: Any, trial: Any, spec: RunSpec, judge: Callable[..., tuple[float, int]]) -> None:
-    """Judge one trial, and tell the study."""
-    from optuna.trial import TrialState
+def _tried(study: Study, trial: Any, spec: RunSpec, judge: Judge) -> None:
+    """Judge one trial, and tell the study; of one that was stopped nothing is told, it is tried again."""
+    watcher = Watcher(trial)
 
     def watch(step: Progress) -> None:
-        if step.epoch > 1 and math.isfinite(step.validation_psnr) and step.step == 1:
-            trial.report(step.validation_psnr, step.epoch - 1)
-            if trial.should_prune():
-                raise Pruned
+        if watcher.behind(step):
+            raise Pruned
 
     try:
         quality, inner = judge(spec, watch)
     except Pruned:
-        study.tell(trial, state=TrialState.PRUNED)
+        study.pruned(trial)
     except BenchError as error:
-        trial.set_user_attr("error", str(error)[:1000])
-        study.tell(trial, state=TrialState.FAIL)
+        study.failed(trial, str(error))
     else:
-        trial.set_user_attr("inner", inner)
-        study.tell(trial, quality)
-
-
-class _Remote:
-    """Judges trials in a worker process."""
-
-    def __init__(self, means: Means, workers: list[Worker]):
-        self.means, self.workers = means, workers
-        self.worker: Worker | None = None
-
-    def __call__(self, spec: RunSpec, watch: Callable[[Progress], None]) -> tuple[float, int]:
-        if self.worker is None:
-            self.worker = Worker(self.means.share())
-            self.workers.append(self.worker)
-        self.worker.connection.send((spec, None, False))
-        while True:
-            kind, content = self.worker.receive()
-            if kind == "progress":
-                try:
-                    watch(content)
-                except Pruned:
-                    self.worker.connection.send("prune")
-            elif kind == "judged":
-                return content  # type: ignore[no-any-return]
-            elif kind == "pruned":
-                raise Pruned
-            elif kind == "error":
-                raise content
-            else:
-                self.worker = None
-                raise BenchError(content)
-
-
-def _suggested(trial: Any, key: str, bounds: Any) -> Any:
-    if not isinstance(bounds, Range):
-        return trial.suggest_categorical(key, list(bounds))
-    suggest = trial.suggest_int if bounds.whole else trial.suggest_float
-    return suggest(key, bounds.low, bounds.high, log=bounds.log)
+        study.scored(trial, quality, inner)
 
 
 def varied(spec: RunSpec, values: Mapping[str, Any]) -> RunSpec:
@@ -280,20 +170,3 @@ def varied(spec: RunSpec, values: Mapping[str, Any]) -> RunSpec:
     if changes.get("weight_decay") and changes.get("optimizer", spec.recipe.optimizer) == "adam":
         changes["optimizer"] = "adamw"
     return replace(spec, model=model, recipe=override(spec.recipe, changes))
-
-
-def _trial(frozen: Any, number: int) -> Trial:
-    last = max(frozen.intermediate_values.items(), default=(0, math.nan))[1]
-    value = frozen.values[0] if frozen.values else last
-    return Trial(number + 1, frozen.state.name.lower(), dict(frozen.params), value)
-
-
-def _outcome(study: Any, spec: RunSpec) -> Tuned:
-    spent = _spent(study)
-    complete = [t for t in spent if t.state.name == "COMPLETE"]
-    if not complete:
-        errors = [t.user_attrs["error"] for t in spent if "error" in t.user_attrs]
-        raise BenchError(f"none of {len(spent)} trials came to its end: {errors[0] if errors else 'pruned'}")
-    best = max(complete, key=lambda t: t.values[0])
-    found = replace(varied(spec, best.params), trials=len(spent))
-    return Tuned(found, best.values[0], tuple(_trial(t, i) for i, t in enumerate(spent)))

@@ -1,4 +1,4 @@
-"""A process that does one run after another for :mod:`bench.sweeps.local`, and ends with its parent."""
+"""What a worker process does: one run after another (:mod:`bench.sweeps.process` gives them out)."""
 
 import multiprocessing
 import os
@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ import torch
 from bench.errors import BenchError
 from bench.runs.lease import BusyError
 from bench.runs.runner import Run
-from bench.spec import RunSpec
+from bench.sweeps.process import Order
 from bench.sweeps.trial import Pruned, validated
 from bench.training import Progress
 
@@ -38,7 +37,7 @@ def main(descriptor: int, threads: int) -> None:
         while (task := tasks.get()) is not None:
             # A word to prune that comes when the trial is over means nothing.
             if task != PRUNE:
-                connection.send(_answer(connection, tasks, *task))
+                connection.send(_answer(connection, tasks, task))
     except KeyboardInterrupt:
         _end(130)
 
@@ -67,12 +66,10 @@ def _listen(connection: Connection, tasks: "queue.SimpleQueue[Any]") -> None:
         os._exit(1)
 
 
-def _answer(
-    connection: Connection, tasks: "queue.SimpleQueue[Any]", spec: RunSpec, results: Path | None, force: bool
-) -> tuple[str, Any]:
-    """What came of a run: its record, that somebody else works on it, or an error of usage.
+def _answer(connection: Connection, tasks: "queue.SimpleQueue[Any]", order: Order) -> tuple[str, Any]:
+    """What came of an order: a record, that somebody else works on the run, or an error of usage.
 
-    Without a folder of results it is a trial of a tuning: what came of that is its validation PSNR.
+    Of a trial of a tuning: its validation PSNR, or that it was pruned.
     """
     sent = 0.0
     _send(connection, ("begun", Progress(stage="starting")))
@@ -83,13 +80,16 @@ def _answer(
         if now - sent >= REPORT_EVERY or step.step in (1, step.steps):
             sent = now
             _send(connection, ("progress", step))
-        if results is None and not tasks.empty() and tasks.get() == PRUNE:
+        if order.results is None and not tasks.empty() and tasks.get() == PRUNE:
             raise Pruned
 
     try:
-        if results is None:
-            return "judged", validated(spec, report)
-        return "done", Run(spec).execute(results, force, report, wait=False)
+        if order.results is None:
+            return "judged", validated(order.spec, report)
+        run = Run(order.spec)
+        if order.fingerprint not in ("", run.fingerprint):
+            return "other", run.fingerprint
+        return "done", run.execute(order.results, order.force, report, order.wait, order.log)
     except Pruned:
         return "pruned", None
     except BusyError as busy:

@@ -1,33 +1,43 @@
 """Runs on a real Dask scheduler with two workers on loopback, with and without a shared disk."""
 
+import json
 import os
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from ipaddress import ip_address
 
 import pytest
 
 from bench.errors import UsageError
 from bench.leaderboard.loading import load
+from bench.runs.following import log_folder, loggers
 from bench.runs.interface import run
 from bench.runs.runner import Run
 from bench.runs.transfer import targets
+from bench.sweeps import remote
 from bench.sweeps.means import Means
 from bench.sweeps.plan import plan, sweep
 
 distributed = pytest.importorskip("distributed")
+dask = pytest.importorskip("dask")
 
 DATA = "ellipses:size=16,train=20,test=4"
-#: A network by path that dies in its second step, where its file of starts has one line.
-DYING = """
-import os, signal
+#: A network by path that in the third step of its start number so-and-so does something harmful.
+HARMFUL = """
+import os, signal, time
 from pathlib import Path
 
+import torch
 from torch import nn
 
 CALLS = Path({calls!r})
 
 
-class _Dying(nn.Conv2d):
+class _Harmful(nn.Conv2d):
     steps = 0
 
     def forward(self, x):
@@ -36,43 +46,85 @@ class _Dying(nn.Conv2d):
             with CALLS.open("a") as file:
                 file.write("x")
         if self.steps == 3 and {when}:
-            os.kill(os.getpid(), signal.SIGKILL)
+            {harm}
         return super().forward(x)
 
 
-def dying(in_channels, out_channels):
-    return _Dying(in_channels, out_channels, 3, padding=1)
+def harmful(in_channels, out_channels):
+    return _Harmful(in_channels, out_channels, 3, padding=1)
 """
+LOGGER = """
+from bench import Logger
+
+
+class Own(Logger):
+    def begin(self, folder, spec):
+        self.folder = folder
+        folder.mkdir(parents=True)
+
+    def epoch(self, epoch):
+        with (self.folder / "log.txt").open("a") as file:
+            file.write(f"{epoch.epoch} ")
+"""
+#: Its process is killed; its Dask worker is killed; it takes two gigabytes, where a worker has 1.5.
+KILL = "os.kill(os.getpid(), signal.SIGKILL)"
+KILL_WORKER = "os.kill(os.getppid(), signal.SIGKILL); time.sleep(60)"
+EAT = "self.eaten = torch.ones(2 * 10**9, dtype=torch.uint8); time.sleep(60)"
+ONCE, ALWAYS = "len(CALLS.read_text()) == 1", "True"
+
+
+def start(home, *words, **env):
+    """A program of Dask's as a process."""
+    return subprocess.Popen(
+        [sys.executable, "-m", f"distributed.cli.{words[0]}", "--no-dashboard", *words[1:]],
+        cwd=home,
+        env=os.environ | env,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+@contextmanager
+def scheduling(home, *more, **env):
+    """A scheduler on loopback, and the file that says where it is."""
+    file = home / "scheduler.json"
+    words = ("--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file))
+    process = start(home, "dask_scheduler", *words, *more, **env)
+    try:
+        yield file
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory):
-    """Address of a scheduler with two worker processes, each with one thread."""
+    """Address of a scheduler with two workers, each with one thread and 1.5 GB."""
     home = tmp_path_factory.mktemp("cluster")
-    env = os.environ | {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1", "TMPDIR": str(home)}
-    program = [sys.executable, "-m"]
-    file = home / "scheduler.json"
-    started = [
-        subprocess.Popen(
-            [*program, "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0",
-             "--no-dashboard", "--scheduler-file", str(file)],
-            cwd=home, env=env, stderr=subprocess.DEVNULL,
-        )
-    ]  # fmt: skip
-    started += [
-        subprocess.Popen(
-            [*program, "distributed.cli.dask_worker", "--scheduler-file", str(file), "--nthreads", "1",
-             "--no-dashboard", "--local-directory", str(home / f"worker{number}")],
-            cwd=home, env=env, stderr=subprocess.DEVNULL,
-        )
-        for number in range(2)
-    ]  # fmt: skip
-    with distributed.Client(scheduler_file=str(file), timeout=120) as client:
-        client.wait_for_workers(2, timeout=120)
-        yield client.scheduler.address
-    for process in reversed(started):
-        process.terminate()
-        process.wait(30)
+    with scheduling(home, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="1") as file:
+        workers = [
+            start(home, "dask_worker", "--scheduler-file", str(file), "--nthreads", "1", "--memory-limit",
+                  "1.5GB", "--local-directory", str(home / f"worker{number}"))
+            for number in range(2)
+        ]  # fmt: skip
+        with distributed.Client(scheduler_file=str(file), timeout=120) as client:
+            client.wait_for_workers(2, timeout=120)
+            yield client.scheduler.address
+        for process in workers:
+            process.terminate()
+            process.wait(30)
+
+
+@pytest.fixture
+def harmful(plugin, tmp_path):
+    """Writes that network, and returns the runs of it and what tells of its starts."""
+
+    def write(harm="pass", when="False", epochs=6):
+        calls = tmp_path / "calls"
+        path = plugin("harmful", HARMFUL.format(calls=str(calls), harm=harm, when=when))
+        changes = {"epochs": epochs}
+        return plan(["denoising"], [path], DATA, baselines=False, device="cpu", changes=changes), calls
+
+    return write
 
 
 @pytest.fixture
@@ -80,12 +132,10 @@ def no_shared_disk(monkeypatch):
     """Workers that do not see the results folder: as if it lay on another disk."""
     from bench.sweeps import cluster
 
-    packed = cluster.packed
+    def elsewhere(spec, fingerprint, code, token, *more):
+        return remote.Parcel(spec, fingerprint, code, token.parent / "elsewhere" / token.name, *more)
 
-    def elsewhere(run, results, token, force, means):
-        return packed(run, results, token.with_name(f"{token.name}-elsewhere"), force, means)
-
-    monkeypatch.setattr(cluster, "packed", elsewhere)
+    monkeypatch.setattr(cluster, "Parcel", elsewhere)
 
 
 def scores(records):
@@ -93,28 +143,94 @@ def scores(records):
     return {record.fingerprint: record.scores for record in records}
 
 
-def test_the_same_scores_as_one_by_one(scheduler, no_shared_disk, tmp_path, plugin):
+def test_the_same_scores_as_one_by_one(scheduler, no_shared_disk, tmp_path, harmful, plugin):
     """A plug-in by path travels by content; records come back whole, with the user's own path in them."""
-    path = plugin("dying", DYING.format(calls=str(tmp_path / "calls"), when="False"))
-    changes = {"epochs": 2}
-    runs = plan(["denoising"], ["unet:width=4", path], DATA, device="cpu", changes=changes)
-    told = []
-    there = [
-        record
-        for _, record in sweep(
-            runs, tmp_path / "there", means=Means(threads=1, scheduler=scheduler),
-            report=lambda run, step: told.append(step.stage),
-        )
-    ]  # fmt: skip
+    runs, _ = harmful(epochs=2)
+    runs += plan(["denoising"], ["unet:width=4"], DATA, device="cpu", changes={"epochs": 2})
+    told, there = [], tmp_path / "there"
+    log = loggers([plugin("own", LOGGER)])
+    on_cluster = Means(threads=1, scheduler=scheduler, log=log)
+    records = [r for _, r in sweep(runs, there, means=on_cluster, report=lambda run, step: told.append(step))]
     here = [record for _, record in sweep(runs, tmp_path / "here", means=Means(threads=1))]
-    assert {record.status for record in there} == {"ok"}
-    assert scores(there) == scores(here)
-    loaded = load(tmp_path / "there")
+    assert {record.status for record in records} == {"ok"}
+    assert scores(records) == scores(here)
+    assert {record.provenance.threads for record in records} == {1}
+    assert any(step.stage == "training" and step.epoch == 2 for step in told)
+    loaded = load(there)
     assert not loaded.skipped
-    assert path in {record.spec.model.name for record in loaded.records}
-    assert not list((tmp_path / "there").glob(".shared-*"))
-    again = [r for _, r in sweep(runs, tmp_path / "there", means=Means(scheduler=scheduler))]
-    assert scores(again) == scores(there)
+    assert runs[0].spec.model.name in {record.spec.model.name for record in loaded.records}
+    assert not list(there.glob(".shared-*"))
+    written = log_folder(there, log[0], runs[0].spec, runs[0].fingerprint) / "log.txt"
+    assert written.read_text() == "1 2 "
+    again = [r for _, r in sweep(runs, there, means=Means(scheduler=scheduler))]
+    assert scores(again) == scores(records)
+
+
+@pytest.mark.parametrize("harm", [KILL, KILL_WORKER, EAT])
+def test_a_worker_that_dies_once(scheduler, tmp_path, harmful, harm):
+    """Killed or out of memory, a run goes on from its checkpoint where the disk is shared, and is whole."""
+    (run,), calls = harmful(harm, ONCE)
+    told = []
+    found = sweep(
+        [run], tmp_path / "results", means=Means(threads=1, scheduler=scheduler),
+        report=lambda run, step: told.append(step),
+    )  # fmt: skip
+    ((_, record),) = found
+    assert (record.status, calls.read_text()) == ("ok", "xx")
+    epochs = [step.epoch for step in told if step.stage == "training"]
+    assert epochs == sorted(epochs)
+
+
+@pytest.mark.parametrize(
+    ("harm", "cause"),
+    [
+        (KILL, "its process was killed by signal 9"),
+        (EAT, "out of memory: it took more than the 1.5 GB that its worker has"),
+        (KILL_WORKER, "workers died of it"),
+    ],
+)
+def test_every_worker_dies(scheduler, tmp_path, harmful, harm, cause):
+    """A run that is the death of whoever does it is a failed row that says so, on disk too."""
+    (run,), calls = harmful(harm, ALWAYS)
+    ((_, record),) = sweep([run], tmp_path / "results", means=Means(threads=1, scheduler=scheduler))
+    assert (record.status, calls.read_text()) == ("failed", "xx")
+    assert cause in record.reason
+    assert [r.reason for r in load(tmp_path / "results").records] == [record.reason]
+
+
+@pytest.fixture
+def slow(plugin, tmp_path):
+    """Runs of a network of which an epoch, one step, takes a fifth of a second."""
+    text = HARMFUL.replace("self.steps == 3", "self.training")
+    path = plugin("slow", text.format(calls=str(tmp_path / "calls"), harm="time.sleep(0.2)", when="True"))
+    changes = {"epochs": 1000, "batch_size": 20}
+    return plan(["denoising"], [path], DATA, baselines=False, device="cpu", changes=changes)
+
+
+def test_time_is_up_or_interrupted(scheduler, tmp_path, slow):
+    """Stopped where it is, as failed or taken back, a run is gone on with by the same command."""
+    told, means = [], Means(threads=1, scheduler=scheduler)
+
+    def until(run, step, least):
+        told.append(step.epoch)
+        if step.epoch >= least:
+            raise KeyboardInterrupt
+
+    # On a busy machine, time may be up before the first epoch is.
+    for seconds in (2.0, 8.0, 32.0):
+        late = Means(threads=1, scheduler=scheduler, timeout=seconds)
+        found = sweep(slow, tmp_path, means=late, report=lambda run, step: told.append(step.epoch))
+        ((_, record),) = found
+        assert record.reason == f"it took longer than the timeout of {seconds:g} s"
+        if told[-1] > 2:
+            break
+    assert told[-1] > 2
+    for further in range(2):
+        last = told[-1] - further
+        told.clear()
+        with pytest.raises(KeyboardInterrupt):
+            list(sweep(slow, tmp_path, means=means, report=partial(until, least=last + 3)))
+        assert next(filter(None, told)) >= last
 
 
 def test_a_transferred_run_brings_its_weights(scheduler, no_shared_disk, tmp_path):
@@ -127,34 +243,125 @@ def test_a_transferred_run_brings_its_weights(scheduler, no_shared_disk, tmp_pat
     assert Run(spec).execute(tmp_path, force=True).scores == record.scores
 
 
-def test_a_worker_that_is_killed(scheduler, tmp_path, plugin):
-    """Its run goes on, on a worker that shares the disk from its checkpoint, and is whole."""
-    calls = tmp_path / "calls"
-    path = plugin("dying", DYING.format(calls=str(calls), when="len(CALLS.read_text()) == 1"))
-    runs = plan(["denoising"], [path], DATA, baselines=False, device="cpu", changes={"epochs": 6})
-    ((_, record),) = sweep(runs, tmp_path / "results", means=Means(threads=1, scheduler=scheduler))
-    assert (record.status, calls.read_text()) == ("ok", "xx")
+def test_tuned_on_a_cluster(scheduler, tmp_path):
+    """Trials are judged by the workers, as many as were asked for, each with its recipe."""
+    pytest.importorskip("optuna")
+    from bench.runs.request import specify
+    from bench.sweeps.tune import tune
+
+    spec = specify("denoising", "unet:width=4", DATA, device="cpu", changes={"epochs": 2})
+    told = []
+    outcome = tune(spec, 4, tmp_path, Means(threads=1, scheduler=scheduler), told.append)
+    assert sorted(trial.number for trial in told) == [1, 2, 3, 4]
+    assert {trial.state for trial in told} <= {"complete", "pruned"}
+    here = tune(spec, 1, tmp_path / "here", Means(threads=1))
+    first = next(trial for trial in outcome.trials if trial.number == 1)
+    assert first.validation_psnr == pytest.approx(here.validation_psnr, abs=1e-6)
 
 
-def test_nobody_there(tmp_path):
-    """An address where no scheduler is, and a file that names none."""
+def test_nobody_there(tmp_path, monkeypatch):
+    """An address where no scheduler is."""
+    monkeypatch.setattr("bench.sweeps.cluster.CONNECT", 1.0)
     runs = plan(["denoising"], ["mean"], DATA, baselines=False, device="cpu")
     with pytest.raises(UsageError, match="no Dask scheduler answers"):
         list(sweep(runs, tmp_path, means=Means(scheduler="tcp://127.0.0.1:9")))
-    bad = tmp_path / "cluster.toml"
-    bad.write_text("system = 'slurmm'")
-    with pytest.raises(UsageError, match="unknown system 'slurmm'"):
-        list(sweep(runs, tmp_path, means=Means(cluster=bad)))
+
+
+def test_a_scheduler_without_workers(tmp_path, monkeypatch):
+    """It is said that none is there; whoever waits can stop waiting."""
+    monkeypatch.setattr("bench.sweeps.cluster.PATIENCE", 0.1)
+    runs = plan(["denoising"], ["mean"], DATA, baselines=False, device="cpu")
+    with scheduling(tmp_path) as file:
+        with distributed.Client(scheduler_file=str(file), timeout=120) as client:
+            address = client.scheduler.address
+
+        def told(run, step):
+            assert step.stage == f"waiting for a worker: none is with the scheduler {address}"
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            list(sweep(runs, tmp_path / "results", means=Means(scheduler=address), report=told))
+    assert not list((tmp_path / "results").glob(".shared-*"))
+
+
+def certificate(home):
+    """A key and a certificate for 127.0.0.1 that vouches for itself, as files."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "invbench")])
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(1).not_valid_before(now - timedelta(1)).not_valid_after(now + timedelta(1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    encoding, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    pem = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, plain)
+    (home / "key.pem").write_bytes(pem)
+    (home / "cert.pem").write_bytes(made.public_bytes(encoding))
+    return str(home / "key.pem"), str(home / "cert.pem")
+
+
+def test_tls(tmp_path, monkeypatch):
+    """With Dask's own settings for TLS runs are done over it; who has no certificate is not let in."""
+    monkeypatch.setattr("bench.sweeps.cluster.CONNECT", 5.0)
+    key, cert = certificate(tmp_path)
+    tls = ["--tls-ca-file", cert, "--tls-cert", cert, "--tls-key", key]
+    ours = {"ca-file": cert, "client.cert": cert, "client.key": key}
+    ours = {f"distributed.comm.tls.{name}": value for name, value in ours.items()}
+    runs = plan(["denoising"], ["mean"], DATA, baselines=False, device="cpu")
+    with scheduling(tmp_path, "--protocol", "tls", *tls) as file:
+        worker = start(tmp_path, "dask_worker", "--scheduler-file", str(file), "--nthreads", "1", *tls)
+        try:
+            while not file.is_file():
+                time.sleep(0.1)
+            means = Means(threads=1, scheduler=json.loads(file.read_text())["address"])
+            assert means.scheduler.startswith("tls://127.0.0.1:")
+            with dask.config.set(ours):
+                ((_, record),) = sweep(runs, tmp_path / "results", means=means)
+            assert record.status == "ok"
+            with pytest.raises(UsageError, match="no Dask scheduler answers at tls://"):
+                list(sweep(runs, tmp_path / "without", means=means))
+        finally:
+            worker.terminate()
+            worker.wait(30)
 
 
 def test_a_slurm_job_as_it_is_submitted(tmp_path):
     """Queue, walltime and GPUs of the TOML stand in the script that SLURM gets; nothing is submitted."""
     pytest.importorskip("dask_jobqueue")
-    from bench.sweeps.cluster import batch
+    from bench.sweeps.batch import batch
 
     file = tmp_path / "cluster.toml"
-    file.write_text("jobs = 0\ngpus = 1\nqueue = 'gpu'\nwalltime = '02:00:00'\nmemory = '8GB'\n")
-    with batch(Means(cluster=file)) as made:
-        script = made.job_script()
-    for line in ("#SBATCH -p gpu", "#SBATCH -t 02:00:00", "#SBATCH --gres=gpu:1", "--resources GPU=1"):
+    file.write_text("jobs = 0\ngpus = 2\ncores = 8\nqueue = 'gpu'\nwalltime = '02:00:00'\nmemory = '8GB'\n")
+    with batch(file, tmp_path) as jobs:
+        script = jobs.made.job_script()
+    for line in ("#SBATCH -p gpu", "#SBATCH -t 02:00:00", "#SBATCH --gres=gpu:2", "--resources GPU=2"):
         assert line in script
+    # Two runs at a time, with four cores each: of two --nthreads the last holds.
+    assert script.rindex("--nthreads 2") > script.index("--nthreads 8")
+    assert (jobs.each, jobs.threads) == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("system = 'slurmm'", "unknown system 'slurmm'"),
+        ("jobs = 'two'", "jobs must be a whole number, not 'two'"),
+        ("runs = 0", "runs must be a whole number"),
+        ("quue = 'gpu'", "quue"),
+        ("= 3", "cluster.toml"),
+    ],
+)
+def test_bad_cluster_files(tmp_path, text, message):
+    """A file that makes no sense is refused by what is wrong."""
+    pytest.importorskip("dask_jobqueue")
+    runs = plan(["denoising"], ["mean"], DATA, baselines=False, device="cpu")
+    bad = tmp_path / "cluster.toml"
+    bad.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        list(sweep(runs, tmp_path, means=Means(cluster=bad)))

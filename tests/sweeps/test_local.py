@@ -89,7 +89,7 @@ def test_a_run_that_takes_too_long(telling, tmp_path, tiny):
 
 def test_one_that_does_not_stop_is_killed(telling, tmp_path, tiny, monkeypatch):
     """A run that hears no signal is killed when the grace is over."""
-    monkeypatch.setattr("bench.sweeps.local.GRACE", 0.5)
+    monkeypatch.setattr("bench.sweeps.process.GRACE", 0.5)
     model, _ = telling("signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); time.sleep(60)")
     _, (record,) = carried_out(model, tmp_path / "results", tiny, Means(timeout=0.5))
     assert record.reason == "it took longer than the timeout of 0.5 s"
@@ -124,9 +124,6 @@ def test_means_that_make_no_sense(wrong, message):
 
 def test_each_worker_has_its_own_gpu(monkeypatch, tmp_path, tiny):
     """On a machine with several GPUs, runs on ``cuda`` are spread over those that may be used."""
-    from dataclasses import replace
-
-    from bench.runs.runner import Run
     from bench.sweeps import local, means
 
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
@@ -136,8 +133,7 @@ def test_each_worker_has_its_own_gpu(monkeypatch, tmp_path, tiny):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     assert means.gpus() == ["0", "1"]
     (run,) = plan(["denoising"], ["mean"], tiny, baselines=False, device="cpu")
-    assert local._free_gpu([], run) is None
-    on_gpu = Run(replace(run.spec, device="cuda"))
+    assert local.free_gpu([], run.spec.device) is None
     busy = type("Busy", (), {"gpu": "0"})
-    assert local._free_gpu([busy], on_gpu) == "1"
-    assert local._free_gpu([], Run(replace(run.spec, device="cuda:1"))) is None
+    assert local.free_gpu([busy], "cuda") == "1"
+    assert local.free_gpu([], "cuda:1") is None

@@ -1,6 +1,10 @@
 """Tuning: the right number of trials, by validation alone, resumable; its recipe is what is run."""
 
 import math
+import os
+import subprocess
+import sys
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -36,6 +40,16 @@ class Shifted(Model):
 
     def reconstruct(self, y, operator, generator):
         return y + self.shift - 0.3
+"""
+
+
+SUITE = """
+title = "Two methods"
+dataset = "ellipses:size=16,train=20,test=4"
+
+[[runs]]
+operators = ["denoising"]
+models = ["cgls", "landweber"]
 """
 
 
@@ -77,6 +91,57 @@ def test_it_goes_on_where_it_was(shifted, tmp_path):
     assert outcome.spec.trials == 5
     assert tune(spec, 5, tmp_path, report=told.append).validation_psnr == outcome.validation_psnr
     assert len(told) == 2
+
+
+def kept(spec, results):
+    """Optuna's own view of a study: its trials."""
+    storage = f"sqlite:///{study_path(spec, results)}"
+    (name,) = optuna.get_all_study_names(storage)
+    return optuna.load_study(study_name=name, storage=storage).trials
+
+
+def test_killed_and_gone_on_with(shifted, tmp_path):
+    """Killed without warning in a trial, the study has all that was tried; the command does the rest."""
+    spec = shifted("import time; time.sleep(0.5)")
+    words = [sys.executable, "-m", "bench", "tune", spec.model.name, "-o", "denoising:sigma=0.001"]
+    words += ["-d", DATA, "--trials", "5", "--device", "cpu", "--threads", "1"]
+    env = os.environ | {"COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(words, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True)
+    list(islice((line for line in process.stdout if ": trial " in line), 2))
+    process.kill()
+    process.wait()
+    before = kept(spec, tmp_path / "results")
+    assert [trial.state.name for trial in before][:2] == ["COMPLETE"] * 2
+    after = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert after.returncode == 0, after.stderr
+    assert "the best of 5 trials" in after.stdout
+    trials = kept(spec, tmp_path / "results")
+    assert sum(trial.state.name == "COMPLETE" for trial in trials) == 5
+    unfinished = [trial.params for trial in before if trial.state.name == "RUNNING"]
+    assert [t.params for t in trials[len(before) : len(before) + len(unfinished)]] == unfinished
+
+
+def test_interrupted_trials_are_not_spent(shifted, tmp_path):
+    """What was tried when the command was stopped has not failed: it is tried again."""
+    spec = shifted("import time; time.sleep(2)")
+
+    def told(trial):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune(spec, 6, tmp_path, Means(jobs=2, threads=1), told)
+    states = [trial.state.name for trial in kept(spec, tmp_path)]
+    assert "FAIL" not in states
+    assert "RUNNING" in states
+
+
+def test_trials_whose_process_dies_or_takes_too_long(shifted, tmp_path):
+    """Tried once more, then spent as failed with the cause; the others go on."""
+    body = "import os, time; os._exit(9) if self.shift > 0.8 else time.sleep(60 * (self.shift < 0.3))"
+    outcome = tune(shifted(body), 4, tmp_path, Means(threads=1, timeout=3.0))
+    states = [(trial.state, trial.values["shift"]) for trial in outcome.trials]
+    assert states[0] == ("fail", 0.9)
+    assert all((state == "fail") == (shift > 0.8 or shift < 0.3) for state, shift in states)
 
 
 def test_trials_that_fail_are_spent(shifted, tmp_path):
@@ -157,7 +222,7 @@ def test_trials_that_fall_behind_are_pruned(shifted, tmp_path, monkeypatch):
             report(Progress(1, 2, epoch, 8, 0.0, 20.0 if good else 10.0))
         return (20.0 if good else 10.0), 1
 
-    monkeypatch.setattr("bench.sweeps.tune.validated", judged)
+    monkeypatch.setattr("bench.sweeps.judges.validated", judged)
     outcome = tune(shifted(), 7, tmp_path)
     assert [trial.state for trial in outcome.trials] == ["complete"] * 5 + ["pruned"] * 2
     assert outcome.trials[-1].validation_psnr == 10.0
@@ -174,6 +239,11 @@ def test_the_command_and_a_suite_of_tuned_methods(attack):
     (recipe,) = Path("results/studies").glob("*.toml")
     assert found.read(recipe).trials == 3
     assert recipe.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    Path("two.toml").write_text(SUITE, encoding="utf-8")
+    code, told = attack(["run", "two.toml", "--tune", "3", "--device", "cpu"])
+    assert code == 0, told
+    budgets = {r.spec.model.name: r.spec.trials for r in load(Path("results")).records}
+    assert budgets == {"cgls": 3, "landweber": 3, "mean": 0, "inverse": 0}
     code, told = attack(["run", "-m", *words[:5], "--tune", "3", "--device", "cpu"])
     assert code == 0, told
     assert {r.spec.model.name: r.budget.trials for r in load(Path("results")).records}["cgls"] >= 3

@@ -4,11 +4,12 @@ import hashlib
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load, save, save_file
 from torch import Tensor
 
 from bench import files
@@ -54,6 +55,46 @@ def kept_tensors(name: str) -> dict[str, Tensor] | None:
 def keep_tensors(name: str, tensors: dict[str, Tensor]) -> None:
     """Keep tensors for :func:`kept_tensors`."""
     keep(name, save(tensors))
+
+
+def mapped_tensors(name: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Tensors from a file of the cache folder, which is memory-mapped: processes share one copy of it.
+
+    Made and kept where the file is missing, or is not what was written. Where nothing can be kept, they
+    are in this process's own memory. Writing to them changes nothing of the file.
+
+    Args:
+        name: of the file; it names all that the tensors depend on.
+        make: what to keep; contiguous, on the CPU.
+    """
+    path = cache_folder() / f"{name}.safetensors"
+    if (found := _mapped(path)) is not None:
+        return found
+    made = make()
+    with suppress(OSError, SafetensorError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with files.replacing(path) as draft:
+            save_file(made, draft, {"sha256": _checksum(made)})
+        return _mapped(path) or made
+    return made
+
+
+def _mapped(path: Path) -> dict[str, Tensor] | None:
+    """Tensors of a file, if they are those that were written."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            found = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
+            return found if (file.metadata() or {}).get("sha256") == _checksum(found) else None
+    except (OSError, SafetensorError, ValueError, KeyError):
+        return None
+
+
+def _checksum(tensors: dict[str, Tensor]) -> str:
+    sha = hashlib.sha256()
+    for key, value in sorted(tensors.items()):
+        sha.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
+        sha.update(value.numpy().data)
+    return sha.hexdigest()
 
 
 class Patience:
