@@ -28,6 +28,7 @@ from bench.leaderboard.series import Series
 from bench.leaderboard.series import series as found_in
 from bench.leaderboard.show import flat
 from bench.leaderboard.table import COLUMNS, Board
+from bench.leaderboard.transfer import matrices
 from bench.runs.reading import MOST_JSON, contents
 from bench.runs.record import Record
 
@@ -126,8 +127,11 @@ class Site:
     @cached_property
     def _series(self) -> list[tuple[Series, str]]:
         """Every series, with the metric that it is drawn in."""
-        metric = self.board.rankings[0].metric.name if self.board.rankings else "psnr"
-        return [(one, metric) for one in found_in(r.group for r in self.board.rankings)]
+        return [(one, self._metric) for one in found_in(r.group for r in self.board.rankings)]
+
+    @property
+    def _metric(self) -> str:
+        return self.board.rankings[0].metric.name if self.board.rankings else "psnr"
 
     def _series_of(self, group: Group) -> list[Drawing]:
         """Charts of the series that a group is part of."""
@@ -169,6 +173,7 @@ class Site:
             "index.html", "index.html",
             rankings=self.board.rankings, cards=cards, matrix=index.matrix(rankings),
             skipped=self.board.loaded.skipped,
+            transfers=matrices((r.group for r in rankings), self._metric)[:MOST_PANELS],
             series=[series(one, metric, self.looks) for one, metric in self._series[:MOST_PANELS]],
             runs=len(frame), failed=int((frame.status == "failed").sum()),
             operators=frame.operator.nunique(), models=frame.method.nunique(),

@@ -9,7 +9,7 @@ import pytest
 
 from bench import cli
 from bench.errors import BenchError, UsageError
-from bench.leaderboard import plots
+from bench.leaderboard import page, plots
 from bench.leaderboard.table import board
 from bench.leaderboard.transfer import matrices
 from bench.runs.interface import run
@@ -188,6 +188,8 @@ def test_the_table_and_the_matrix(source, results):
     assert np.isnan(matrix.scores[0, 1:]).all()
     assert matrix.behind[1, 2] == 0
     assert plots.series(loaded) is not None  # of what was trained there alone
+    index = page.write(loaded, results / "page").read_text(encoding="utf-8")
+    assert "<caption>unet:width=4: denoising on" in index
     texts = [text.get_text() for text in plots.transfer(loaded).axes[0].texts]
     assert len([text for text in texts if text]) == 4
 
