@@ -89,20 +89,20 @@ def weights(tmp_path):
     return path
 
 
+def smaller(module, name, width, less):
+    """A class of deepinv's, its own code with fewer channels than it lets be asked for."""
+    code = importlib.import_module(f"deepinv.models.{module}")
+    source = inspect.getsource(getattr(code, name))
+    assert source.count(width) == 1
+    names = dict(vars(code))
+    exec("from __future__ import annotations\n" + source.replace(width, less), names)
+    return names[name]
+
+
 def small_ram(channels, pretrained, settings=None):
     """A RAM with random weights, always the same."""
     torch.manual_seed(1)
-    return deepinv.models.RAM(pretrained=False).eval()
-
-
-def small_diffunet():
-    """DiffUNet's own code, with a quarter of its channels: 6 million weights, not 94."""
-    module = importlib.import_module("deepinv.models.diffunet")
-    source = inspect.getsource(module.DiffUNet)
-    assert source.count("model_channels = 128") == 1
-    names = dict(vars(module))
-    exec(source.replace("model_channels = 128", "model_channels = 32"), names)
-    return names["DiffUNet"]
+    return smaller("ram", "RAM", "nc = [64, 128, 256, 512]", "nc = [8, 16, 32, 64]")(pretrained=False).eval()
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -114,7 +114,8 @@ def test_the_table(name, weights, monkeypatch, capsys):
         line = f"refused: {refusal.value}"
     else:
         if name == "DiffUNet":
-            monkeypatch.setattr(deepinv.models, name, small_diffunet())
+            small = smaller("diffunet", name, "model_channels = 128", "model_channels = 32")
+            monkeypatch.setattr(deepinv.models, name, small)
         if name == "RAM":
             monkeypatch.setattr(sampling, "network", lambda name, channels, *_: small_ram(channels, True))
         settings, operator = TRIED[name]
