@@ -20,11 +20,11 @@ COUNT, VALIDATION, SIZE, EPOCHS = 1024, 64, 32, 2
 RECIPE = Recipe(epochs=EPOCHS, batch_size=32, lr=1e-3, schedule="constant")
 
 
-def problem() -> Problem:
+def problem(count: int) -> Problem:
     """Noisy colour images in memory."""
-    images = torch.randint(0, 256, (COUNT + VALIDATION, 3, SIZE, SIZE), generator=stream("cpu", "speed"))
+    images = torch.randint(0, 256, (count + VALIDATION, 3, SIZE, SIZE), generator=stream("cpu", "speed"))
     images = images.to(torch.uint8)
-    splits = Splits(images[:COUNT], images[COUNT:], images[COUNT:])
+    splits = Splits(images[:count], images[count:], images[count:])
     return Problem(Denoising((3, SIZE, SIZE)), splits)
 
 
@@ -41,13 +41,14 @@ def module(seen: Problem) -> OnImages:
 def by_hand(network: nn.Module, seen: Problem) -> None:
     """What somebody writes who has all tensors at hand: no noise, no order, no best epoch is recorded."""
     assert seen.splits.validation is not None
-    train = seen.splits.train.read(range(COUNT)).float() / 255
+    count = len(seen.splits.train)
+    train = seen.splits.train.read(range(count)).float() / 255
     validation = seen.splits.validation.read(range(VALIDATION)).float() / 255
     channels_last(network)
     optimizer = torch.optim.Adam(network.parameters(), lr=RECIPE.lr)
     for _ in range(EPOCHS):
         network.train()
-        for index in torch.randperm(COUNT).split(RECIPE.batch_size):
+        for index in torch.randperm(count).split(RECIPE.batch_size):
             x = train[index]
             y = x + 25 / 255 * torch.randn_like(x)
             optimizer.zero_grad(set_to_none=True)
@@ -60,7 +61,7 @@ def by_hand(network: nn.Module, seen: Problem) -> None:
                 F.mse_loss(network(x + 25 / 255 * torch.randn_like(x), seen.operator), x).item()
 
 
-def test_training(beside):
+def test_training(beside, request):
     """Two epochs with simulation and validation; the peer's time, times ours, is to be at least 0.97.
 
     Both draw fresh noise for every training batch, and validate after each epoch on noisy images whose noise
@@ -68,7 +69,7 @@ def test_training(beside):
     reads bytes where the peer holds floats, checks what the operator returns, reports every loss, and keeps
     the best epoch's weights. Starting costs as much as one step: 64 steps stand for a short training.
     """
-    seen = problem()
+    seen = problem(RECIPE.batch_size if request.config.getoption("benchmark_disable") else COUNT)
     network = module(seen)
     own, peer = lambda: Trainer(RECIPE).train(network, seen.training()), lambda: by_hand(network, seen)
     beside(own, {"by hand": peer}, rounds=7)
