@@ -91,7 +91,12 @@ class Worker:
         try:
             message: tuple[str, Any] = self.connection.recv()
         except (EOFError, OSError):
-            code = self.process.wait()
+            try:
+                code = self.process.wait(GRACE)
+            except subprocess.TimeoutExpired:
+                # It has closed its end, and hangs on its way out.
+                self.process.kill()
+                code = self.process.wait()
             self.connection.close()
             self.busy = False
             if self.late:

@@ -23,6 +23,8 @@ from bench.training import Progress
 PRUNE = "prune"
 #: Seconds between two reports of one run: a step may take a millisecond.
 REPORT_EVERY = 0.1
+#: Whether this process was told to stop: what a signal raises while an object is deleted, Python drops.
+_told = threading.Event()
 
 
 def main(descriptor: int, threads: int) -> None:
@@ -43,8 +45,9 @@ def main(descriptor: int, threads: int) -> None:
 
 
 def _stop(number: int, frame: Any) -> None:
-    """End the run where it is: its last checkpoint stands, its lease is given back."""
+    """End the run where it is, or at its next step: its checkpoint stands, its lease is given back."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _told.set()
     raise KeyboardInterrupt
 
 
@@ -76,6 +79,8 @@ def _answer(connection: Connection, tasks: "queue.SimpleQueue[Any]", order: Orde
 
     def report(step: Progress) -> None:
         nonlocal sent
+        if _told.is_set():
+            raise KeyboardInterrupt
         now = time.monotonic()
         if now - sent >= REPORT_EVERY or step.step in (1, step.steps):
             sent = now

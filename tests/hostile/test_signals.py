@@ -41,6 +41,42 @@ def test_told_to_stop_once(running, tmp_path, world, number):
     assert [path.name for path in (tmp_path / "results" / "runs").iterdir()] == []
 
 
+#: Nearly all of its time goes by where Python drops what a signal raises.
+DELETING = """
+import time
+
+from torch import nn
+
+
+class _Late:
+    def __del__(self):
+        time.sleep(0.1)
+
+
+class _Deleting(nn.Conv2d):
+    def forward(self, x):
+        _Late()
+        return super().forward(x)
+
+
+def deleting(in_channels, out_channels):
+    return _Deleting(in_channels, out_channels, 3, padding=1)
+"""
+
+
+@pytest.mark.large
+def test_told_to_stop_while_something_is_deleted(command, plugin, tmp_path, world):
+    """The next step is the last one: leases are given back, and nobody has to be killed."""
+    words = ("-m", plugin("deleting", DELETING), *SIX, "--epochs", "200", "--jobs", "2", "--batch-size", "20")
+    process = command(*words)
+    world.wait_for(lambda: len(checkpoints(tmp_path / "results")) == 2)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted. 0 of 6 runs are recorded" in output
+    assert [path.name for path in (tmp_path / "results" / "runs").iterdir()] == []
+
+
 @pytest.mark.large
 def test_as_a_terminal_does(running, world):
     """Ctrl-C at a terminal goes to the workers too, at the same time."""
