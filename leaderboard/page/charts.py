@@ -143,7 +143,8 @@ def _curves(
     span = Span.of([y for points in kept.values() for _, y in points], least)
     drawing = Drawing(title, TALL)
     x = Axis(min(xs), max(*xs, min(xs) + 1), 48, right, whole=below == "epoch")
-    y = Axis(span.low - 1e-9 - 0.05 * (span.high - span.low), span.ends[1] + 1e-9, TALL - FOOT, 22)
+    bottom = span.low - 1e-9 - 0.05 * (span.high - span.low)
+    y = Axis(bottom, span.ends[1] + 1e-9, TALL - FOOT, 22, shown=(bottom, span.shown[1] + 1e-9))
     across(drawing, x, 22, TALL - FOOT, below)
     upward(drawing, y, x.start, x.end, "")
     for name, points in kept.items():
@@ -158,7 +159,7 @@ def _curves(
 
 def room_of(names: Collection[str]) -> float:
     """Where lines end, so that their names have room beside them."""
-    return WIDTH - (LETTER * max(map(len, map(_cut, names))) + 14 if len(names) > 1 else 8)
+    return WIDTH - (LETTER * max(map(len, map(_cut, names))) + 22 if len(names) > 1 else 8)
 
 
 def ends(

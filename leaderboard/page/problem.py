@@ -1,6 +1,7 @@
 """What a problem's page says besides its table: what the problem is, and how any two methods compare."""
 
 import math
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from inspect import cleandoc
@@ -43,7 +44,8 @@ def _doc(room: Registry, name: str) -> str:
     text = cleandoc(outline(path, room.kind).doc)
     for section in ("\nArgs:", "\nRaises:", "\nReturns:"):
         text = text.split(section)[0]
-    return text.replace("``", "").strip()
+    # Prose takes the reader's width; formulas and lists, which are indented, stay as they stand.
+    return re.sub(r"(?<=\S)\n(?=\S)", " ", text.replace("``", "")).strip()
 
 
 def _protocol(name: str) -> str:
