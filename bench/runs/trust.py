@@ -61,11 +61,12 @@ def trusted(record: Record, given: Sequence[str] = (), command: str = "verify") 
     )
     reader.texts(spec.protocol)
     if reader.missing:
-        words = " ".join(f"--trust {name}" for name in dict.fromkeys(reader.missing))
+        missing = list(dict.fromkeys(reader.missing))
+        words = " ".join(f"--trust {name}" for name in missing)
         raise UsageError(
             f"run {record.fingerprint} names code or data that are not this project's; nothing of it was "
-            f"touched. If you trust them: bench {command} {record.fingerprint} {words} (a .py file may lie "
-            "anywhere, with the content it had)"
+            f"touched. If you trust them: bench {command} {record.fingerprint} {words}, from Python "
+            f"trust={missing} (a .py file may lie anywhere, with the content it had)"
         )
     return made
 

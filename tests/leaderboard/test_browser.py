@@ -169,7 +169,12 @@ def hostile(make):
         path = record.folder / "record.json"
         content = json.loads(path.read_text())
         content["provenance"] |= texts | {"packages": {EVIL: EVIL}}
-        content["data"] |= {"note": EVIL, "digest": EVIL, "certificate": {"summary": EVIL, EVIL: EVIL}}
+        content["data"] |= {
+            "note": EVIL,
+            "digest": EVIL,
+            "picture_axes": [EVIL, EVIL],
+            "certificate": {"summary": EVIL, EVIL: EVIL},
+        }
         content["uses"], content["settings"] = [EVIL], {EVIL: {EVIL: [EVIL]}}
         for part in (content["spec"]["model"], content["spec"]["dataset"], content["spec"]["operator"][0]):
             part["name"], part["params"] = EVIL, {EVIL: EVIL}
