@@ -56,7 +56,7 @@ def _closure(source: Source | Path) -> Iterator[tuple[Source, bytes]]:
         if current.path in seen:
             continue
         seen.add(current.path)
-        code, imports = _parsed(current.path, *_state(current.path))
+        code, imports = _parsed(current.path.read_text(encoding="utf-8"))
         pending += [
             file for module in sorted(_imported(imports, current)) for file in _files(module, current)
         ]
@@ -64,9 +64,9 @@ def _closure(source: Source | Path) -> Iterator[tuple[Source, bytes]]:
 
 
 @lru_cache(maxsize=1024)
-def _parsed(path: Path, changed: int, size: int) -> tuple[bytes, tuple[ast.Import | ast.ImportFrom, ...]]:
-    """A file's syntax tree without docstrings, as text, and its imports; read again when it has changed."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+def _parsed(text: str) -> tuple[bytes, tuple[ast.Import | ast.ImportFrom, ...]]:
+    """The syntax tree of code without docstrings, as text, and its imports."""
+    tree = ast.parse(text)
     statements = list(_statements(tree))
     imports = tuple(s for s in statements if isinstance(s, ast.Import | ast.ImportFrom))
     for node in statements:
