@@ -448,3 +448,18 @@ def test_records_hold_the_spec_as_strict_json(bench, tmp_path, tiny):
     record = json.loads(file.read_text(), parse_constant=refuse)
     assert record["scores"]["psnr"] == "Infinity"
     assert isinstance(load(tmp_path / "results").records[0].spec, RunSpec)
+
+
+def test_a_mistyped_name_imports_no_torch(tmp_path):
+    """It is told at once: torch alone takes longer than the half second that it may."""
+    code = (
+        "import sys\nsys.argv = ['bench', 'run', '-o', 'xor_ctrr', '-m', 'mean']\n"
+        "from bench.cli import main\n"
+        "try:\n    main()\nfinally:\n    print('torch' in sys.modules, 'pandas' in sys.modules)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert told.returncode == 2
+    assert "Did you mean xor_ctr" in told.stderr
+    assert told.stdout.split() == ["False", "False"]

@@ -4,14 +4,16 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench import files, registry
-from bench.checkpoint import History
 from bench.errors import reason
-from bench.loggers import Logger
-from bench.runs.record import Record
 from bench.spec import Component, RunSpec
+
+if TYPE_CHECKING:  # a mistyped name is told before these, and torch with them, are imported
+    from bench.checkpoint import History
+    from bench.loggers import Logger
+    from bench.runs.record import Record
 
 
 def loggers(texts: Sequence[str]) -> tuple[Component, ...]:
@@ -49,14 +51,14 @@ class Follower:
         self.told: dict[Component, Logger] = {}
         self.begun = False
 
-    def epochs(self, history: History) -> None:
+    def epochs(self, history: "History") -> None:
         """Tell of the epochs so far: first of all of them, then of the last."""
         news = history[-1:] if self.begun else history
         self._begin()
         for epoch in news:
             self._tell_all("epoch", epoch)
 
-    def end(self, record: Record) -> None:
+    def end(self, record: "Record") -> None:
         """Tell that the run is recorded."""
         self._begin()
         self._tell_all("end", record)
