@@ -53,17 +53,17 @@ class Component:
         Raises:
             UsageError: the text is empty, or a parameter has no ``=`` or is given twice.
         """
-        name, _, rest = text.strip().partition(":")
+        name, _, rest = (part.strip() for part in text.partition(":"))
         if not name:
             raise UsageError(f"{text!r} names nothing; write name or name:key=value,key=value")
         params = {}
         for item in re.split(r",(?=\w+=)", rest) if rest else []:
-            key, equals, value = item.partition("=")
+            key, equals, value = (part.strip() for part in item.partition("="))
             if not equals or not key:
                 raise UsageError(f"{text!r}: {item!r} is not key=value")
-            if key.strip() in params:
-                raise UsageError(f"{text!r}: {key.strip()} is given twice")
-            params[key.strip()] = value.strip()
+            if key in params:
+                raise UsageError(f"{text!r}: {key} is given twice")
+            params[key] = value
         return cls(name, params)
 
     def __str__(self) -> str:

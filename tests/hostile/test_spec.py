@@ -3,7 +3,7 @@
 import os
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bench import registry
@@ -34,6 +34,7 @@ def test_any_text_is_read_or_refused(text):
 
 @settings(max_examples=MANY, deadline=None)
 @given(TEXTS)
+@example("noise : sigma = 1")
 def test_what_was_read_is_written_as_it_was(text):
     """A chain's text form is read as the same chain."""
     try:
