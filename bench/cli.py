@@ -9,7 +9,34 @@ import typer
 from rich.markup import escape
 
 from bench.console import completion
-from bench.console.options import recipe_options
+from bench.console.options import (
+    BatchFile,
+    Datasets,
+    Device,
+    DryRun,
+    Force,
+    Grid,
+    Jobs,
+    Metrics,
+    Models,
+    OneDataset,
+    OneOperator,
+    Operators,
+    OtherDatasets,
+    OtherOperators,
+    Protocol,
+    RankBy,
+    Results,
+    RunName,
+    Scheduler,
+    ShownDataset,
+    ShownOperator,
+    Threads,
+    Timeout,
+    Trusted,
+    folder,
+    recipe_options,
+)
 from bench.errors import BenchError, UsageError, reason
 from bench.plugins import plugin_line
 from bench.text import printable
@@ -21,36 +48,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-
-
-def _folder(text: str | Path) -> Path:
-    """The folder of an option; empty text is no folder, not the current one."""
-    if not str(text).strip():
-        raise UsageError("the folder is empty text; name one, or write . for the current one")
-    return Path(text)
-
-
-Results = Annotated[Path, typer.Option(parser=_folder, metavar="FOLDER", help="Folder of the run records.")]
-RunName = Annotated[
-    str,
-    typer.Argument(
-        autocompletion=completion.runs,
-        help="The run's name, or its beginning; or its method's, where that has one run.",
-    ),
-]
-RecordedOperator = Annotated[
-    str | None,
-    typer.Option("--operator", "-o", autocompletion=completion.operators, help="As the table names it."),
-]
-RecordedDataset = Annotated[
-    str | None,
-    typer.Option("--dataset", "-d", autocompletion=completion.datasets, help="As the table names it."),
-]
-Scheduler = Annotated[str | None, typer.Option(help="Work on a Dask cluster: tcp://host:8786.")]
-BatchFile = Annotated[
-    Path | None, typer.Option(help="Work as jobs of SLURM (or another system): a .toml file.")
-]
-RankBy = Annotated[str, typer.Option(help="Metric; -name for one of your own that is better lower.")]
 
 
 def main() -> None:
@@ -100,38 +97,11 @@ def common(
 @recipe_options
 def run(
     file: Annotated[str | None, typer.Argument(help="A suite of your own: a .toml file.")] = None,
-    operator: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--operator",
-            "-o",
-            autocompletion=completion.operators,
-            help="name:key=value, a+b, or a .py; repeatable.",
-        ),
-    ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            "-m",
-            autocompletion=completion.models,
-            help="name:key=value, or a .py file; repeatable.",
-        ),
-    ] = None,
+    operator: Operators = None,
+    model: Models = None,
     suite: Annotated[str | None, typer.Option(help="paper, contrast, controls, or a .toml file.")] = None,
-    dataset: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--dataset",
-            "-d",
-            autocompletion=completion.datasets,
-            help="name:key=value, or a .py file; repeatable (photos).",
-        ),
-    ] = None,
-    grid: Annotated[
-        list[str] | None,
-        typer.Option(help="Values of a parameter, a problem or method each: ct.angles=15,30; repeatable."),
-    ] = None,
+    dataset: Datasets = None,
+    grid: Grid = None,
     train_size: Annotated[
         list[str] | None,
         typer.Option(help="So many of the training images, or all; smaller sets lie in larger; repeatable."),
@@ -144,31 +114,15 @@ def run(
     ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, max=1000, help="That many: 0, 1, 2, ...")] = None,
     problem_seed: Annotated[int, typer.Option(help="Seed of key, masks and test noise.")] = 0,
-    protocol: Annotated[
-        str | None,
-        typer.Option(
-            autocompletion=completion.ways_of_scoring,
-            help="How images are scored: a name, or a .toml file (the dataset's own).",
-        ),
-    ] = None,
-    metric: Annotated[
-        list[str] | None,
-        typer.Option(
-            autocompletion=completion.metrics,
-            help="One more metric: name:key=value, or a .py file; repeatable.",
-        ),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    protocol: Protocol = None,
+    metric: Metrics = None,
+    device: Device = "auto",
     results: Results = Path("results"),
-    force: Annotated[bool, typer.Option("--force", help="Run again what has a record.")] = False,
+    force: Force = False,
     baselines: Annotated[bool, typer.Option(help="Also run the operator's floor and ceilings.")] = True,
-    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
-    threads: Annotated[
-        int | None, typer.Option(help="Cores for each run (all of them, shared among the jobs).")
-    ] = None,
-    timeout: Annotated[
-        float | None, typer.Option(help="Seconds after which a run is stopped, and counts as failed.")
-    ] = None,
+    jobs: Jobs = 1,
+    threads: Threads = None,
+    timeout: Timeout = None,
     scheduler: Scheduler = None,
     cluster: BatchFile = None,
     log: Annotated[
@@ -185,9 +139,7 @@ def run(
     trials: Annotated[
         int, typer.Option(min=0, help="Settings tried by hand before this one: counted in its budget.")
     ] = 0,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show what would run, and about how long it would take.")
-    ] = False,
+    dry_run: DryRun = False,
     **recipe: Any,
 ) -> None:
     """Run models on operators; the floor and the known ceilings of each operator run along.
@@ -358,12 +310,7 @@ def describe(
     operator: Annotated[
         str, typer.Argument(autocompletion=completion.operators, help="name:key=value, a+b, or a .py file.")
     ],
-    dataset: Annotated[
-        str,
-        typer.Option(
-            "--dataset", "-d", autocompletion=completion.datasets, help="The images it is measured on."
-        ),
-    ] = "photos",
+    dataset: OneDataset = "photos",
     seed: Annotated[int, typer.Option(help="Seed of the operator and its noise.")] = 0,
     results: Results = Path("results"),
 ) -> None:
@@ -394,15 +341,7 @@ def describe(
 @app.command()
 def leaderboard(
     results: Results = Path("results"),
-    operator: Annotated[
-        str | None,
-        typer.Option(
-            "--operator",
-            "-o",
-            autocompletion=completion.operators,
-            help="Only this operator, as the table names it.",
-        ),
-    ] = None,
+    operator: ShownOperator = None,
     form: Annotated[
         str, typer.Option("--format", help="table; or csv, markdown, latex: printed, nothing is written.")
     ] = "table",
@@ -469,8 +408,8 @@ def compare(
         ),
     ],
     second: Annotated[str, typer.Argument(autocompletion=completion.models, help="Another one.")],
-    operator: RecordedOperator = None,
-    dataset: RecordedDataset = None,
+    operator: ShownOperator = None,
+    dataset: ShownDataset = None,
     results: Results = Path("results"),
     rank_by: RankBy = "psnr",
 ) -> None:
@@ -500,33 +439,29 @@ def compare(
 
 @app.command()
 def transfer(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Trained runs: names, or beginnings.")],
-    operator: Annotated[
-        list[str] | None, typer.Option("--operator", "-o", help="Test on this one; repeatable (the run's).")
-    ] = None,
-    dataset: Annotated[
-        list[str] | None, typer.Option("--dataset", "-d", help="Test on this one; repeatable (the run's).")
-    ] = None,
-    grid: Annotated[
-        list[str] | None, typer.Option(help="Values of a parameter: denoising.sigma=0.05,0.1; repeatable.")
-    ] = None,
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...", autocompletion=completion.runs, help="Trained runs: names, or beginnings."
+        ),
+    ],
+    operator: OtherOperators = None,
+    dataset: OtherDatasets = None,
+    grid: Grid = None,
     problem_seed: Annotated[
         list[int] | None, typer.Option(help="Of key, masks and test noise; repeatable (the run's).")
     ] = None,
-    protocol: Annotated[str | None, typer.Option(help="How images are scored (the dataset's own).")] = None,
-    trust: Annotated[
-        list[str] | None,
-        typer.Option(help="A .py file, plug-in, dataset, file or folder of the run; repeatable."),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    protocol: Protocol = None,
+    trust: Trusted = None,
+    device: Device = "auto",
     results: Results = Path("results"),
-    force: Annotated[bool, typer.Option("--force", help="Run again what has a record.")] = False,
-    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
-    threads: Annotated[int | None, typer.Option(help="Cores for each run.")] = None,
-    timeout: Annotated[float | None, typer.Option(help="Seconds after which a run has failed.")] = None,
-    scheduler: Annotated[str | None, typer.Option(help="Dask cluster: tcp://host:8786.")] = None,
-    cluster: Annotated[Path | None, typer.Option(help="A batch system's .toml file.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would run.")] = False,
+    force: Force = False,
+    jobs: Jobs = 1,
+    threads: Threads = None,
+    timeout: Timeout = None,
+    scheduler: Scheduler = None,
+    cluster: BatchFile = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Score trained runs on other operators, noise and datasets without training: the mismatch matrix.
 
@@ -556,30 +491,17 @@ def tune_model(
             autocompletion=completion.models, help="name:key=value; what is given is left as it is."
         ),
     ],
-    operator: Annotated[
-        str,
-        typer.Option(
-            "--operator",
-            "-o",
-            autocompletion=completion.operators,
-            help="name:key=value, a+b, or a .py file.",
-        ),
-    ],
+    operator: OneOperator,
     trials: Annotated[int, typer.Option(min=1, max=100_000, help="Settings to try.")] = 20,
-    dataset: Annotated[
-        str,
-        typer.Option(
-            "--dataset", "-d", autocompletion=completion.datasets, help="name:key=value, or a .py file."
-        ),
-    ] = "photos",
+    dataset: OneDataset = "photos",
     preset: Annotated[str, typer.Option(help="quick, or paper.")] = "quick",
     epochs: Annotated[int | None, typer.Option(help="Of each trial (the preset's).")] = None,
     seed: Annotated[int, typer.Option(help="Training seed of all trials.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    device: Device = "auto",
     results: Results = Path("results"),
-    jobs: Annotated[int, typer.Option(min=1, help="Trials at a time.")] = 1,
-    threads: Annotated[int | None, typer.Option(help="Cores for each trial.")] = None,
-    timeout: Annotated[float | None, typer.Option(help="Seconds after which a trial has failed.")] = None,
+    jobs: Jobs = 1,
+    threads: Threads = None,
+    timeout: Timeout = None,
     scheduler: Scheduler = None,
     cluster: BatchFile = None,
 ) -> None:
@@ -605,7 +527,7 @@ def tune_model(
 
 @app.command()
 def merge(
-    other: Annotated[Path, typer.Argument(parser=_folder, metavar="OTHER_RESULTS", help="Their folder.")],
+    other: Annotated[Path, typer.Argument(parser=folder, metavar="OTHER_RESULTS", help="Their folder.")],
     results: Results = Path("results"),
 ) -> None:
     """Bring in the records of another results folder: each is checked, nothing is overwritten.
@@ -626,8 +548,8 @@ def merge(
 @app.command()
 def show(
     run: RunName,
-    operator: RecordedOperator = None,
-    dataset: RecordedDataset = None,
+    operator: ShownOperator = None,
+    dataset: ShownDataset = None,
     results: Results = Path("results"),
 ) -> None:
     """Show everything about one run.
@@ -648,10 +570,7 @@ def show(
 @app.command()
 def verify(
     run: RunName,
-    trust: Annotated[
-        list[str] | None,
-        typer.Option(help="A .py file, plug-in, dataset, file or folder that it may use; repeatable."),
-    ] = None,
+    trust: Trusted = None,
     results: Results = Path("results"),
     retrain: Annotated[
         bool, typer.Option("--retrain", help="Train again, three times: do all scores lie in their spread?")

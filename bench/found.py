@@ -10,8 +10,9 @@ from typing import Any
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from bench.component import Component
 from bench.errors import UsageError
-from bench.spec import Component, RunSpec
+from bench.spec import RunSpec
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

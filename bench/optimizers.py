@@ -9,10 +9,10 @@ from torch import Tensor, optim
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, OneCycleLR
 
+from bench.component import Component
 from bench.errors import UsageError
 from bench.parameters import check_parameters
 from bench.recipe import Recipe
-from bench.spec import Component
 
 #: What the harness fills in itself, from the network and from ``--lr``.
 _FILLED_IN = ("self", "params", "lr")

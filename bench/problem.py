@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from bench import registry
+from bench.component import Component
 from bench.datasets import Split, Splits
 from bench.datasets.shared.reading import Reader, Source, Wanted
 from bench.datasets.shared.split import one_size
@@ -18,7 +19,6 @@ from bench.errors import BenchError, UsageError
 from bench.operators import Operator
 from bench.operators.shared.chain import Chain
 from bench.seeding import stream
-from bench.spec import Component
 
 #: Test images come in pieces of this many, whatever batch a model works in; of fewer where what was recorded
 #: of them takes more bytes.

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from bench.component import parse_chain
 from bench.errors import UsageError
 from bench.leaderboard.groups import Group, Method
 from bench.leaderboard.loading import Loaded
 from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.table import Board
 from bench.runs.record import Record
-from bench.spec import parse_chain
 
 
 def run(board: Board | Loaded, name: str, operator: str | None = None, dataset: str | None = None) -> Record:

@@ -15,11 +15,11 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from bench import registry
+from bench.component import Component, chain_label
 from bench.leaderboard.groups import Group, Method
 from bench.parameters import FILLED_UNLESS_GIVEN
 from bench.registry import Registry, is_path
 from bench.runs.record import Record
-from bench.spec import Component, chain_label
 
 #: Two values that lie so far apart are shown by their powers.
 DECADE = 10.0

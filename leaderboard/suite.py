@@ -9,12 +9,12 @@ import pandas as pd
 from PIL import Image
 
 from bench import registry
+from bench.component import Component, parse_chain
 from bench.errors import UsageError
 from bench.files import replace, replacing
 from bench.leaderboard.samples import sample_tensors
 from bench.pictures import sheet
 from bench.runs.record import Record
-from bench.spec import Component, parse_chain
 from bench.text import decibel
 
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.component import Component, chain_label
 from bench.leaderboard.estimates import Array
 from bench.leaderboard.groups import Group, Method
 from bench.leaderboard.scales import Scale
-from bench.spec import Component, RunSpec, TrainedOn, chain_label
+from bench.spec import RunSpec, TrainedOn
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from bench import registry
+from bench.component import Component
 from bench.datasets import Dataset
 from bench.datasets.shared.download import Part, get, size_of
 from bench.errors import BenchError, UsageError
-from bench.spec import Component
 
 
 def named(text: str) -> Dataset:

@@ -13,9 +13,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from bench import registry
+from bench.component import Component
 from bench.errors import BenchError, UsageError
 from bench.parameters import check_parameters
-from bench.spec import Component
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 

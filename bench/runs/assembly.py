@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from bench import registry
+from bench.component import Component, chain_label, parse_chain
 from bench.datasets import Splits
 from bench.describe.certificate import IMAGES, certify
 from bench.errors import BenchError, UsageError, reason
@@ -18,7 +19,7 @@ from bench.problem import Problem, build_operator, check_size
 from bench.registry import Registry
 from bench.runs.leakage import duplicates, duplicates_kept
 from bench.runs.parts import Duplicates
-from bench.spec import Component, RunSpec, chain_label, check_seed, parse_chain
+from bench.spec import RunSpec, check_seed
 
 
 def components(spec: RunSpec) -> list[tuple[Registry, Component]]:

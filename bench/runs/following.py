@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import files, registry
+from bench.component import Component
 from bench.errors import reason
-from bench.spec import Component, RunSpec
+from bench.spec import RunSpec
 
 if TYPE_CHECKING:  # a mistyped name is told before these, and torch with them, are imported
     from bench.checkpoint import History

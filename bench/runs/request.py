@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench import protocols, registry
+from bench.component import Component, parse_chain
 from bench.errors import UsageError
 from bench.found import Found
 from bench.recipe import PRESETS, Preset, Recipe, override
-from bench.spec import Component, RunSpec, check_seed, parse_chain
+from bench.spec import RunSpec, check_seed
 
 
 def check_names(

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from bench import files
+from bench.component import Component
 from bench.datasets import Splits
 from bench.errors import BenchError, DivergedError, MismatchError, UsageError
 from bench.metrics import Metric
@@ -35,7 +36,7 @@ from bench.runs.record import Record, runs_folder
 from bench.runs.recorded import Elsewhere
 from bench.runs.scoring import build, tried
 from bench.runs.writing import run_lease, tidy
-from bench.spec import Component, RunSpec
+from bench.spec import RunSpec
 from bench.training import Progress
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from bench import registry
+from bench.component import Component
 from bench.errors import BenchError, UsageError
 from bench.metrics import Metric
 from bench.operators import Operator
@@ -18,7 +19,6 @@ from bench.plugins import guard
 from bench.problem import Batch
 from bench.protocols import Protocol, find
 from bench.protocols.prepare import prepare
-from bench.spec import Component
 
 #: What is always computed.
 ALWAYS = ("psnr", "ssim")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from bench import registry
+from bench.component import Component, parse_chain
 from bench.errors import BenchError, MismatchError, UsageError, reason
 from bench.models import Model
 from bench.problem import Batch
@@ -18,7 +19,7 @@ from bench.runs.fitting import Fitted, restore
 from bench.runs.record import Record, runs_folder
 from bench.runs.request import find_device
 from bench.runs.trust import trusted
-from bench.spec import Component, RunSpec, TrainedOn, parse_chain
+from bench.spec import RunSpec, TrainedOn
 from bench.training import Progress, Trainer
 
 if TYPE_CHECKING:

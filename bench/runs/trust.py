@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from bench import registry
+from bench.component import Component
 from bench.errors import UsageError
 from bench.losses import own_losses
 from bench.registry import Registry, is_path
 from bench.runs.record import Record
 from bench.sources import source_digest
-from bench.spec import Component, RunSpec
+from bench.spec import RunSpec
 
 #: Datasets that come with the harness: whatever their parameters are, they open none but their own files.
 EMBEDDED = frozenset({"photos", "ellipses", "leaves"})

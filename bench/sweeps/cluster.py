@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from bench import files
+from bench.component import Component
 from bench.errors import BenchError, UsageError
 from bench.runs.following import log_folder
 from bench.runs.record import Record, runs_folder
 from bench.runs.runner import Run
 from bench.runs.writing import writing
-from bench.spec import Component, RunSpec
+from bench.spec import RunSpec
 from bench.sweeps.batch import Batch, batch
 from bench.sweeps.means import RETRIES, Means
 from bench.sweeps.remote import Parcel, WorkerDied, code_of, deliver, resources, source_of

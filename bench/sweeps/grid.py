@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from bench.component import Component, chain_text, parse_chain
 from bench.errors import UsageError
 from bench.registry import is_path
-from bench.spec import Component, chain_text, parse_chain
 
 FORM = "write component.parameter=value,value, as in ct.angles=15,30,60"
 

@@ -5,8 +5,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.component import Component
 from bench.errors import UsageError
-from bench.spec import Component
 
 #: How often a run whose worker died is begun again, on another worker.
 RETRIES = 1

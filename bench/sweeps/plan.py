@@ -11,13 +11,14 @@ from typing import Any
 
 import torch
 
+from bench.component import Component
 from bench.errors import MismatchError
 from bench.runs.assembly import settled
 from bench.runs.lease import LOOK, BusyError
 from bench.runs.record import Record
 from bench.runs.request import specify
 from bench.runs.runner import Run
-from bench.spec import Component, RunSpec
+from bench.spec import RunSpec
 from bench.sweeps import cluster, local
 from bench.sweeps.means import ALONE, Means
 from bench.training import Progress

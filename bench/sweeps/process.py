@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import bench
-from bench.spec import Component, RunSpec
+from bench.component import Component
+from bench.spec import RunSpec
 
 #: Seconds that a run has to stop at a checkpoint before its process is killed.
 GRACE = 10.0

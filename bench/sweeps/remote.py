@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import files
+from bench.component import Component
 from bench.errors import reason
 from bench.registry import is_path
 from bench.runs import transfer
@@ -20,7 +21,7 @@ from bench.runs.assembly import components
 from bench.runs.following import log_folder
 from bench.runs.record import runs_folder
 from bench.sources import files_of
-from bench.spec import Component, RunSpec
+from bench.spec import RunSpec
 from bench.sweeps.local import free_gpu
 from bench.sweeps.process import Order, Worker, ready, stop
 from bench.training import Progress

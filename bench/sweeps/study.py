@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from bench import registry
+from bench.component import Component
 from bench.errors import BenchError, UsageError
 from bench.space import Range, Space
-from bench.spec import Component, RunSpec
+from bench.spec import RunSpec
 from bench.training import Progress
 
 #: Trials before any is pruned: there is nothing to compare them with.

@@ -16,9 +16,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench import registry
+from bench.component import Component, parse_chain
 from bench.errors import UsageError
 from bench.runs.runner import Run
-from bench.spec import Component, parse_chain
 from bench.sweeps.grid import Asked, Grid, crossed, grids, meant
 from bench.sweeps.plan import BASELINES, plan
 

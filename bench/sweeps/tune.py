@@ -12,13 +12,14 @@ from threading import Lock
 from typing import Any
 
 from bench import registry
+from bench.component import Component
 from bench.errors import BenchError, UsageError
 from bench.parameters import parameter_names
 from bench.recipe import Recipe, override
 from bench.runs import lease
 from bench.runs.runner import Run
 from bench.space import Space
-from bench.spec import Component, RunSpec
+from bench.spec import RunSpec
 from bench.sweeps.judges import Judge, judging
 from bench.sweeps.means import ALONE, Means
 from bench.sweeps.study import Study, Trial, Watcher

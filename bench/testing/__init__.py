@@ -17,13 +17,13 @@ import numpy as np
 import torch
 
 from bench import registry
+from bench.component import Component, parse_chain
 from bench.datasets import Dataset
 from bench.errors import BenchError, UsageError
 from bench.metrics import Metric
 from bench.models import Model
 from bench.operators import Operator
 from bench.problem import build_operator
-from bench.spec import Component, parse_chain
 from bench.testing.datasets import DATASET_RULES, Loaded
 from bench.testing.metrics import METRIC_RULES, Comparison
 from bench.testing.models import MODEL_RULES, Trial

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import registry
+from bench.component import parse_chain
 from bench.datasets import Splits
 from bench.errors import BenchError, UsageError
 from bench.models.mean import Mean
@@ -17,7 +18,6 @@ from bench.operators import Operator
 from bench.operators.shared.chain import Chain
 from bench.problem import CHUNK, Problem, build_operator, check_size
 from bench.runs.evaluation import evaluate
-from bench.spec import parse_chain
 
 
 class Noisy(Operator):

@@ -9,9 +9,9 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from bench import registry
+from bench.component import Component
 from bench.errors import UsageError
 from bench.registry import Registry, is_path
-from bench.spec import Component
 
 OPERATOR = '''
 from bench import Operator

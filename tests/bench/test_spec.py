@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import registry
+from bench.component import Component, parse_chain
 from bench.errors import UsageError
 from bench.recipe import PRESETS, Recipe, override
 from bench.runs.request import specify
 from bench.sources import Source, source_digest
-from bench.spec import Component, RunSpec, parse_chain
+from bench.spec import RunSpec
 
 names = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 values = st.one_of(

@@ -15,8 +15,8 @@ deepinv = pytest.importorskip("deepinv")
 
 import bench  # noqa: E402
 from bench import registry  # noqa: E402
+from bench.component import parse_chain  # noqa: E402
 from bench.problem import build_operator  # noqa: E402
-from bench.spec import parse_chain  # noqa: E402
 
 #: Physics whose work for one image of 96x96 is no matrix of the whole image.
 NAMES = [

@@ -16,12 +16,13 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import save_file
 
+from bench.component import Component
 from bench.leaderboard import page
 from bench.leaderboard.table import board
 from bench.recipe import Recipe
 from bench.runs.parts import Data, Provenance
 from bench.runs.record import Record
-from bench.spec import Component, RunSpec
+from bench.spec import RunSpec
 
 OPERATORS, DATASETS, MODELS, SEEDS, IMAGES, GROUPS = 20, 5, 10, 5, 1000, 50
 

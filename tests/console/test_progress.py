@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from bench import registry
+from bench.component import Component, parse_chain
 from bench.console.progress import few_images
 from bench.problem import Problem
 from bench.progress import Progress, heard, tell
 from bench.runs.assembly import load_problem
-from bench.spec import Component, parse_chain
 
 
 def _run(train: int, validation: int, test: int, dataset: str = "folder:path=x") -> SimpleNamespace:

@@ -133,7 +133,7 @@ def test_every_name_has_its_parts():
 def test_a_mistyped_name_is_answered_as_it_is_spelt():
     """Names are torchvision's, capitals included; so are those in the message."""
     from bench import registry
-    from bench.spec import Component
+    from bench.component import Component
 
     with pytest.raises(UsageError, match=r"name=flowers102: input should be 'Caltech101'.*'Flowers102'"):
         Component.parse("torchvision:name=flowers102").checked(registry.datasets)

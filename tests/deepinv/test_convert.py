@@ -6,8 +6,8 @@ import torch
 
 import bench
 from bench import registry
+from bench.component import parse_chain
 from bench.problem import build_operator
-from bench.spec import parse_chain
 
 LINEAR = [
     "ct:angles=12",

@@ -6,10 +6,10 @@ import torch
 
 import bench
 from bench import registry
+from bench.component import parse_chain
 from bench.datasets import Splits
 from bench.errors import UsageError
 from bench.problem import Problem, build_operator
-from bench.spec import parse_chain
 
 
 def problem(text, shape=(1, 16, 16), test=3):

@@ -11,12 +11,12 @@ from safetensors.torch import save_file
 
 import bench
 from bench import registry, testing
+from bench.component import Component, parse_chain
 from bench.deepinv import models, networks, sampling
 from bench.errors import BenchError, UsageError
 from bench.operators import noting_uses
 from bench.problem import build_operator
 from bench.runs.assembly import build_model
-from bench.spec import Component, parse_chain
 
 BASES = deepinv.models.Denoiser, deepinv.models.Reconstructor
 MODULES = deepinv.models, deepinv.optim, deepinv.sampling, deepinv.unfolded

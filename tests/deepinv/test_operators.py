@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from bench import registry, testing
+from bench.component import parse_chain
 from bench.deepinv import operators
 from bench.deepinv.layout import Layout, forked
 from bench.errors import UsageError
 from bench.problem import build_operator
-from bench.spec import parse_chain
 
 SMALL = ((1, 16, 16), (3, 16, 16), (1, 15, 13), (3, 12, 8))
 BASES = deepinv.physics.Physics, deepinv.physics.NoiseModel

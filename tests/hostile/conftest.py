@@ -19,6 +19,7 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
+from bench.component import Component
 from bench.leaderboard import find, show
 from bench.leaderboard.export import text as exported
 from bench.leaderboard.publish import publish
@@ -27,7 +28,7 @@ from bench.recipe import Recipe
 from bench.runs.parts import Data, Provenance
 from bench.runs.record import Record
 from bench.runs.writing import writing
-from bench.spec import Component, RunSpec
+from bench.spec import RunSpec
 
 GOOD, BAD = "good000000000000", "bad0000000000000"
 UNITS = 12

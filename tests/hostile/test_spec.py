@@ -7,8 +7,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bench import registry
+from bench.component import Component, chain_text, parse_chain
 from bench.errors import UsageError
-from bench.spec import Component, RunSpec, chain_text, parse_chain
+from bench.spec import RunSpec
 
 #: Texts tried.
 MANY = 4_000 if os.environ.get("BENCH_HOSTILE") == "large" else 100

@@ -2,10 +2,11 @@
 
 import multiprocessing
 
+from bench.component import Component
 from bench.runs.parts import Provenance
 from bench.runs.record import Record, runs_folder
 from bench.runs.writing import tidy, writing
-from bench.spec import Component, RunSpec
+from bench.spec import RunSpec
 
 CONTEXT = multiprocessing.get_context("fork")
 SPEC = RunSpec(operator=(Component("denoising"),), model=Component("mean"), dataset=Component("photos"))

@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 
+from bench.component import Component, parse_chain
 from bench.recipe import Recipe
 from bench.runs.parts import Data, Failure, Provenance
 from bench.runs.record import Record
 from bench.runs.writing import writing
-from bench.spec import NUMBERS, Component, RunSpec, parse_chain
+from bench.spec import NUMBERS, RunSpec
 
 #: Numbers of the test images whose pictures are stored.
 STORED = (3, 7, 12, 17, 21, 26, 31, 38)

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from bench import registry
+from bench.component import parse_chain
 from bench.datasets import Splits
 from bench.problem import Problem, build_operator
 from bench.seeding import stream
-from bench.spec import parse_chain
 
 
 def smooth_images(count: int, channels: int, size: int, seed: int) -> torch.Tensor:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bench import registry
-from bench.spec import Component
+from bench.component import Component
 from bench.sweeps.plan import plan
 
 

@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from bench import registry
+from bench.component import Component, parse_chain
 from bench.datasets import Splits
 from bench.models import _linear
 from bench.operators.shared.cartesian import Cartesian, Scan
 from bench.problem import Problem, build_operator
 from bench.recipe import Recipe
 from bench.runs.assembly import build_model
-from bench.spec import Component, parse_chain
 from bench.training import Trainer
 from tests.models.conftest import smooth_images
 

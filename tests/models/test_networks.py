@@ -8,13 +8,13 @@ from safetensors.torch import load, save
 from torch import nn
 
 from bench import registry
+from bench.component import Component
 from bench.errors import UsageError
 from bench.models import NetworkModel
 from bench.models._padding import Padded
 from bench.models.coord_unet import coordinates
 from bench.runs.request import specify
 from bench.runs.runner import Run
-from bench.spec import Component
 
 NETWORKS = [
     "unet:width=4", "attention_unet:width=4", "residual_unet:width=4", "unet_plus_plus:width=4",

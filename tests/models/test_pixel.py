@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from bench.component import parse_chain
 from bench.errors import MismatchError, UsageError
 from bench.metrics.psnr import psnr
 from bench.models.gated_unet import GatedUNet
@@ -15,7 +16,6 @@ from bench.recipe import Recipe
 from bench.runs.evaluation import reconstructed
 from bench.runs.request import specify
 from bench.runs.runner import Run
-from bench.spec import parse_chain
 from bench.training import Trainer
 
 

@@ -7,6 +7,7 @@ import timm
 import torch
 
 from bench import registry
+from bench.component import Component
 from bench.errors import UsageError
 from bench.models._features import FeatureUNet, feature_shapes, ladder
 from bench.models._padding import Padded
@@ -15,7 +16,6 @@ from bench.operators.denoising import Denoising
 from bench.recipe import Recipe
 from bench.runs.request import specify
 from bench.runs.runner import Run
-from bench.spec import Component
 from bench.training import Trainer
 
 #: One small model of each kind of feature extractor in timm.

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from bench import registry
+from bench.component import parse_chain
 from bench.datasets import Splits
 from bench.metrics.psnr import psnr
 from bench.models._unrolled import OnPlane, Update
@@ -15,7 +16,6 @@ from bench.operators.ct import CT
 from bench.problem import Problem, build_operator
 from bench.recipe import Recipe
 from bench.runs.evaluation import reconstructed
-from bench.spec import parse_chain
 from bench.training import Trainer
 
 MODELS = [LearnedPrimalDual, UnrolledGradient]

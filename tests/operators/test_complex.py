@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from bench import registry
+from bench.component import parse_chain
 from bench.datasets import Splits
 from bench.errors import BenchError
 from bench.metrics.psnr import psnr
 from bench.operators.mri import sensitivities
 from bench.problem import Problem, build_operator
-from bench.spec import parse_chain
 
 
 def build(text, shape=(1, 12, 10), dtype=torch.complex64):

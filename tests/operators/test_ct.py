@@ -10,12 +10,12 @@ from skimage.data import shepp_logan_phantom
 from skimage.transform import iradon, radon, resize
 
 from bench import registry
+from bench.component import Component, parse_chain
 from bench.operators._fbp import redundancy
 from bench.operators._projector import Projector
 from bench.operators.ct import CT
 from bench.operators.shared.chain import Chain
 from bench.problem import build_operator
-from bench.spec import Component, parse_chain
 
 SETTINGS = [
     {},

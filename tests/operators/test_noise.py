@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import registry
+from bench.component import Component, parse_chain
 from bench.operators.ct import CT
 from bench.operators.denoising import Denoising
 from bench.operators.noise import Noise
 from bench.problem import build_operator
-from bench.spec import Component, parse_chain
 
 X = torch.full((4, 1, 100, 100), 0.25)
 

@@ -6,6 +6,7 @@ import torch
 from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from bench.component import Component
 from bench.errors import BenchError, UsageError
 from bench.operators.denoising import Denoising
 from bench.operators.shared.chain import Chain
@@ -14,7 +15,6 @@ from bench.problem import Batch
 from bench.protocols import Protocol, find, names
 from bench.protocols.prepare import prepare
 from bench.runs.scoring import Scoring, Volumes, build
-from bench.spec import Component
 
 GAUSSIAN = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
 

@@ -8,6 +8,7 @@ from skimage import data
 from skimage.transform import resize
 from torch.nn.functional import avg_pool2d
 
+from bench.component import Component
 from bench.datasets import Splits
 from bench.datasets.shared import cache
 from bench.problem import Problem, build_operator
@@ -15,7 +16,6 @@ from bench.runs import leakage
 from bench.runs.alike import seen
 from bench.runs.leakage import duplicates, repeated_ivs
 from bench.runs.parts import Duplicates
-from bench.spec import Component
 
 
 def _windows(count: int = 24, size: int = 32) -> torch.Tensor:

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.component import Component
 from bench.errors import BenchError, UsageError
 from bench.recipe import Recipe
 from bench.runs.parts import Failure
 from bench.runs.record import SCHEMA, OutdatedError, Record, runs_folder
 from bench.runs.writing import writing
-from bench.spec import Component, RunSpec
+from bench.spec import RunSpec
 
 SPEC = RunSpec(
     operator=(Component("xor_ctr"), Component("noise", {"sigma": 0.01})),

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import bench
+from bench.component import Component
 from bench.errors import BenchError, UsageError
 from bench.leaderboard.table import board
 from bench.operators.denoising import Denoising
@@ -12,7 +13,6 @@ from bench.problem import Batch
 from bench.protocols import find
 from bench.runs.record import Record
 from bench.runs.scoring import Scoring, build
-from bench.spec import Component
 
 MASKED = '''"""PSNR inside the middle."""
 import torch

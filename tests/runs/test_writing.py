@@ -8,10 +8,11 @@ import time
 import pytest
 
 from bench import files
+from bench.component import Component
 from bench.runs import lease
 from bench.runs.record import Record, runs_folder
 from bench.runs.writing import run_lease, tidy, writing
-from bench.spec import Component, RunSpec
+from bench.spec import RunSpec
 
 NAME = "0123456789abcdef"
 SPEC = RunSpec(operator=(Component("denoising"),), model=Component("mean"), dataset=Component("photos"))

@@ -5,10 +5,10 @@ import math
 import pytest
 
 from bench import registry
+from bench.component import Component, parse_chain
 from bench.errors import UsageError
 from bench.leaderboard.suite import table, write
 from bench.problem import build_operator
-from bench.spec import Component, parse_chain
 from bench.sweeps.plan import plan, sweep
 from bench.sweeps.suite import Suite, expand, load, names
 

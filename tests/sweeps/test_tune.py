@@ -192,7 +192,7 @@ def test_wrong_recipe_files(tmp_path):
 
 def test_what_cannot_be_tuned():
     """A model without a space, or whose space was given whole, is refused."""
-    from bench.spec import Component
+    from bench.component import Component
 
     with pytest.raises(UsageError, match="nothing to tune"):
         space_of(Component("mean"))
