@@ -16,7 +16,7 @@ import numpy as np
 from scipy import stats
 
 from bench.leaderboard.estimates import ALPHA, Array
-from bench.leaderboard.groups import Method
+from bench.leaderboard.methods import Method
 from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.statistics import Design
 

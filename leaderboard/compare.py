@@ -11,7 +11,8 @@ from bench.errors import UsageError
 from bench.files import replacing
 from bench.leaderboard import across
 from bench.leaderboard.estimates import Array
-from bench.leaderboard.groups import Group, Method
+from bench.leaderboard.groups import Group
+from bench.leaderboard.methods import Method
 from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.rows import scope
 from bench.leaderboard.samples import Samples, samples

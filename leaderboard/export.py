@@ -11,8 +11,8 @@ import pandas as pd
 from bench.errors import UsageError
 from bench.files import replace, replacing
 from bench.leaderboard import references
-from bench.leaderboard.groups import Method
 from bench.leaderboard.markdown import markdown
+from bench.leaderboard.methods import Method
 from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.references import Figure
 from bench.leaderboard.rows import beside, cited, footnote, place, place_title, speed

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from bench.component import parse_chain
 from bench.errors import UsageError
-from bench.leaderboard.groups import Group, Method
+from bench.leaderboard.groups import Group
 from bench.leaderboard.loading import Loaded
+from bench.leaderboard.methods import Method
 from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.table import Board
 from bench.runs.record import Record

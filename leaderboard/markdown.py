@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from bench.leaderboard.groups import Method
+from bench.leaderboard.methods import Method
 from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.rows import cells, footnote, header, published_cells
 from bench.leaderboard.standings import Standing

@@ -6,7 +6,8 @@ import numpy as np
 
 from bench.errors import UsageError
 from bench.leaderboard.estimates import Array
-from bench.leaderboard.groups import Group, Method
+from bench.leaderboard.groups import Group
+from bench.leaderboard.methods import Method
 from bench.leaderboard.scales import Scale
 from bench.leaderboard.standings import Standing, standings
 from bench.leaderboard.statistics import Design

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 
 from bench.leaderboard import references
-from bench.leaderboard.groups import Method
+from bench.leaderboard.methods import Method
 from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.references import Figure
 from bench.leaderboard.scales import Scale, scale

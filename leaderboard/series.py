@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 from bench import registry
 from bench.component import Component, chain_label
-from bench.leaderboard.groups import Group, Method
+from bench.leaderboard.groups import Group
+from bench.leaderboard.methods import Method
 from bench.parameters import FILLED_UNLESS_GIVEN
 from bench.registry import Registry, is_path
 from bench.runs.record import Record

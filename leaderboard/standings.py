@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 
 from bench.leaderboard.estimates import ALPHA, Array
-from bench.leaderboard.groups import Group, Method
+from bench.leaderboard.groups import Group
+from bench.leaderboard.methods import Method
 from bench.leaderboard.scales import Scale
 from bench.leaderboard.statistics import Design, Summary, differences, holm
 from bench.leaderboard.verdicts import Verdict, Verdicts

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from bench.leaderboard import references
 from bench.leaderboard.across import Overall
-from bench.leaderboard.groups import Method
+from bench.leaderboard.methods import Method
 from bench.leaderboard.plots.grid import looks_of
 from bench.leaderboard.plots.looks import Look, of_role
 from bench.leaderboard.ranking import Ranking

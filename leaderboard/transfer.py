@@ -8,7 +8,8 @@ import numpy as np
 
 from bench.component import Component, chain_label
 from bench.leaderboard.estimates import Array
-from bench.leaderboard.groups import Group, Method
+from bench.leaderboard.groups import Group
+from bench.leaderboard.methods import Method
 from bench.leaderboard.scales import Scale
 from bench.spec import RunSpec, TrainedOn
 

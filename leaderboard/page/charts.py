@@ -7,8 +7,9 @@ from types import MappingProxyType
 import numpy as np
 
 from bench.leaderboard.estimates import Array
-from bench.leaderboard.groups import Group, Method
+from bench.leaderboard.groups import Group
 from bench.leaderboard.loading import history
+from bench.leaderboard.methods import Method
 from bench.leaderboard.page.drawing import LETTER, WIDTH, Axis, Drawing, across, upward
 from bench.leaderboard.plots import placing
 from bench.leaderboard.plots.looks import Look, of_role

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from bench.leaderboard import across
-from bench.leaderboard.groups import Method
+from bench.leaderboard.methods import Method
 from bench.leaderboard.ranking import Ranking
 from bench.leaderboard.scales import scale
 from bench.leaderboard.standings import Standing

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bench.leaderboard.groups import Method
+from bench.leaderboard.methods import Method
 from bench.leaderboard.plots.looks import MOVED, Look, looks, of_role
 from bench.leaderboard.plots.spans import Span
 from bench.leaderboard.ranking import Ranking

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from bench.leaderboard.groups import Group, Method
+from bench.leaderboard.groups import Group
+from bench.leaderboard.methods import Method
 from bench.leaderboard.plots import placing
 from bench.leaderboard.plots.grid import (
     LONGEST_LINE,

@@ -1,0 +1,127 @@
+"""One method of a table: the runs of one model with one recipe, and what its trainings say together."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from bench.leaderboard import loading
+from bench.leaderboard.estimates import Array
+from bench.leaderboard.scales import Scale, scale
+from bench.leaderboard.statistics import Design, Summary, means, summary
+from bench.metrics import counted, mean_scores
+from bench.runs.record import Record
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method: the runs of one model with one recipe, one per training seed.
+
+    Attributes:
+        label: what it is called in its group: the model, and the recipe where that tells it apart.
+        records: its runs, ordered by seed.
+        shared: how its group's scoring units make up a mean; None: found from its own records.
+    """
+
+    label: str
+    records: tuple[Record, ...]
+    shared: Design | None = None
+
+    @property
+    def first(self) -> Record:
+        """The run of the smallest seed."""
+        return self.records[0]
+
+    @property
+    def role(self) -> str:
+        """``floor``, ``ceiling``, ``model``, or ``transfer``: trained on another problem."""
+        return self.first.role
+
+    @cached_property
+    def seeds(self) -> tuple[int, ...]:
+        """The training seeds it was run with."""
+        return tuple(record.spec.seed for record in self.records)
+
+    @cached_property
+    def trained(self) -> bool:
+        """Whether its scores depend on the training seed: it has a recipe, or its runs differ."""
+        if self.first.spec.recipe is not None:
+            return True
+        return any(len({r.scores.get(name) for r in self.records}) > 1 for name in self.first.scores)
+
+    @property
+    def trainings(self) -> int:
+        """How many trainings its scores rest on; 0 for a method without training."""
+        return len(self.records) if self.trained else 0
+
+    def scale(self, name: str) -> Scale:
+        """Unit and direction of a metric."""
+        return scale(name, self.first)
+
+    def runs(self, name: str = "psnr") -> Array:
+        """Scores of every run as they count in a mean, ``(runs, units)``."""
+        rows = np.stack([loading.scores(record, name) for record in self.records])
+        counts: Array = counted(rows, self.scale(name).unit)
+        return counts
+
+    def score(self, name: str = "psnr") -> Array:
+        """Scores of every unit, averaged over runs: ``(units,)``; exact where all runs are."""
+        rows = np.stack([loading.scores(record, name) for record in self.records])
+        if len(rows) == 1:
+            single: Array = rows[0]
+            return single
+        averaged: Array = mean_scores(rows.T, self.scale(name).unit)
+        return averaged
+
+    def mean(self, name: str = "psnr") -> float:
+        """Mean over units and runs: -inf where a run failed on a unit, +inf where all are exact."""
+        if name not in self._means:
+            values = np.array([record.scores[name] for record in self.records])
+            self._means[name] = float(mean_scores(values[None], self.scale(name).unit)[0])
+        return self._means[name]
+
+    @cached_property
+    def _means(self) -> dict[str, float]:
+        return {}
+
+    @cached_property
+    def design(self) -> Design:
+        """Which group each scoring unit belongs to, and what it weighs."""
+        return self.shared or Design.of(loading.groups(self.first))
+
+    def summary(self, name: str, design: Design) -> Summary | None:
+        """What its tests need, larger is better; None where a unit has no finite score."""
+        if design is not self.design:
+            return self._summary(name, design)
+        if name not in self._summaries:
+            self._summaries[name] = self._summary(name, design)
+        return self._summaries[name]
+
+    def _summary(self, name: str, design: Design) -> Summary | None:
+        runs = self.scale(name).sign * self.runs(name)
+        return summary(runs, design, self.trained) if np.isfinite(runs).all() else None
+
+    @cached_property
+    def _summaries(self) -> dict[str, Summary | None]:
+        return {}
+
+    def interval(self, name: str = "psnr") -> tuple[float, float]:
+        """95 % interval of the mean, trainings and groups counted; the mean itself where it is infinite."""
+        if name not in self._intervals:
+            mean, half = self.mean(name), self.half_width(name)
+            self._intervals[name] = (mean, mean) if not np.isfinite(mean) else (mean - half, mean + half)
+        return self._intervals[name]
+
+    def half_width(self, name: str = "psnr") -> float:
+        """Half of that interval; NaN where there is none: an infinite mean, or a single group."""
+        found = self.summary(name, self.design) if np.isfinite(self.mean(name)) else None
+        half = float(means([found], self.design).half_width()[0]) if found else np.nan
+        return half if np.isfinite(half) else np.nan
+
+    @cached_property
+    def _intervals(self) -> dict[str, tuple[float, float]]:
+        return {}
+
+    def count(self, value: float, name: str = "psnr") -> int:
+        """Largest number of units of a run with this score: ``inf`` counts exact, ``-inf`` failed ones."""
+        return max(int((loading.scores(record, name) == value).sum()) for record in self.records)
