@@ -6,6 +6,7 @@ import random
 import signal
 import time
 from functools import partial
+from itertools import count
 
 import pandas as pd
 import pytest
@@ -40,9 +41,10 @@ def test_killed_until_it_is_done(tmp_path, tiny, world, forked):
     """Scores are those of an undisturbed run; no temporary folder, lease or checkpoint stays."""
     spec = specify("denoising", "unet:width=4", tiny, changes={"epochs": 4, "batch_size": 8})
     expected = Run(spec).execute(tmp_path / "whole")
-    kills, turn = 0, random.Random(0)
+    kills, turn, folders = 0, random.Random(0), count()
     while kills < (50 if world.large else 1):
-        results = tmp_path / f"cut{kills}"
+        # A new one each time: a run may be done before it is killed.
+        results = tmp_path / f"cut{next(folders)}"
         kills += _kill_until_done(spec, results, forked, turn)
         record = Run(spec).execute(results)
         pd.testing.assert_frame_equal(record.per_unit, expected.per_unit, check_exact=True)
