@@ -164,13 +164,14 @@ def _methods(records: Sequence[Record]) -> list[Method]:
     return [Method(label, runs, design) for label, runs in zip(_labels(ordered), ordered, strict=True)]
 
 
-def _scored_once(records: Sequence[Record]) -> Iterable[Record]:
-    """Of runs that differ in the metrics asked for alone, the one with most: they are one training."""
-    kept: dict[Hashable, Record] = {}
-    for record in sorted(records, key=lambda r: len(r.scores)):
+def _scored_once(records: Sequence[Record]) -> list[Record]:
+    """Of runs that differ in the metrics asked for alone, those with most: they are one training."""
+    trainings: dict[Hashable, list[Record]] = defaultdict(list)
+    for record in records:
         code = frozenset(item for item in record.sources.items() if not item[0].startswith("metric "))
-        kept[replace(record.spec, metrics=()), code] = record
-    return kept.values()
+        trainings[replace(record.spec, metrics=()), code].append(record)
+    most = [(runs, max(len(r.spec.metrics) for r in runs)) for runs in trainings.values()]
+    return [r for runs, count in most for r in runs if len(r.spec.metrics) == count]
 
 
 def _versions(runs: Sequence[Record]) -> list[list[Record]]:

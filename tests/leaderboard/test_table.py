@@ -2,13 +2,16 @@
 
 import math
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import bench
+from bench.component import Component
 from bench.errors import UsageError
+from bench.leaderboard.groups import group
 from bench.leaderboard.table import COLUMNS
 
 
@@ -59,3 +62,12 @@ def test_an_empty_results_folder_gives_an_empty_table(results):
     """Before the first run there is a table without rows, not an error."""
     (results / "runs").mkdir(parents=True)
     assert bench.table(results).empty
+
+
+def test_a_metric_more_makes_no_other_method(make):
+    """A training that was scored again by one more metric is one row, not two that cannot be told apart."""
+    plain = make(model="unet", psnr=20.0)
+    more = replace(plain, fingerprint="b" * 16, spec=replace(plain.spec, metrics=(Component("nmse"),)))
+    (found,) = group([plain, more, make(model="tv", psnr=19.0)])
+    assert next((entry.label, entry.records) for entry in found.entries) == ("unet", (more,))
+    assert [entry.label for entry in found.entries] == ["unet", "tv"]
