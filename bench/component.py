@@ -1,6 +1,6 @@
 """One thing by name: an operator, model, dataset or metric with its parameters, and chains of operators."""
 
-import hashlib
+import inspect
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +18,7 @@ from bench.parameters import (
     parameter_names,
     without_defaults,
 )
+from bench.plugins import in_plugin
 from bench.registry import Registry, is_path
 from bench.sources import file_digest
 
@@ -101,12 +102,12 @@ class Component:
         try:
             return thing(**given)
         except (ValueError, TypeError) as error:
-            raise UsageError(f"{self.label}: {error}") from error
+            raise UsageError(f"{self.label}: {error}{in_plugin(error)}") from error
         except BenchError:
             raise
         except (Exception, SystemExit) as error:
-            kind = type(error).__name__
-            raise BenchError(f"{self.label}: its constructor raised {kind}: {error}") from error
+            said = f"its constructor raised {type(error).__name__}: {error}{in_plugin(error)}"
+            raise BenchError(f"{self.label}: {said}") from error
 
     def named(self, registry: Registry) -> None:
         """Refuse an unknown name or parameter, as far as that is known without an import.
@@ -119,14 +120,26 @@ class Component:
             check_names(outline.parameters, self.short_name, self.params)
 
     def source(self, registry: Registry) -> str:
-        """SHA-256 of the code behind it: its file and the files of its own package that it imports.
+        """SHA-256 of the code behind it: its file and the files of its own package that it imports."""
+        return registry.digest(self.name)
 
-        Where its class says by ``content(params)`` what else it is made of (weights), of that too.
+    def weights(self, registry: Registry) -> str | None:
+        """SHA-256 of what its class says by ``content(params)`` that it is made of beside code: weights.
+
+        Raises:
+            BenchError: they are not here, and cannot be had.
         """
-        code = registry.digest(self.name)
         content = getattr(registry.load(self.name), "content", None)
-        more = content(self.params) if content else None
-        return hashlib.sha256(f"{code} {more}".encode()).hexdigest() if more else code
+        if not inspect.ismethod(content):  # an instance's, in a network of somebody's, is another thing
+            return None
+        try:
+            found: str | None = content(self.params) or None
+        except BenchError:
+            raise
+        except (Exception, SystemExit) as error:
+            said = f"content raised {type(error).__name__}: {error}{in_plugin(error)}"
+            raise BenchError(f"{self.label}: {said}") from error
+        return found
 
     def identity(self) -> list[Any]:
         """What of it a fingerprint covers: name and parameters, a file's content in place of its path."""

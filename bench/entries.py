@@ -1,11 +1,9 @@
 """What a name stands for: a file, or what an installed package offers; nothing of it is imported."""
 
-import importlib.metadata
 from dataclasses import dataclass
-from functools import cache, cached_property
-from importlib.metadata import EntryPoint, EntryPoints
+from functools import cached_property
+from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
 
 from bench.outline import Outline, outline
 from bench.plugins import module_file
@@ -58,14 +56,3 @@ class Entry:
     def summary(self) -> str:
         """First line of the docstring of its class or function, read without importing it."""
         return self.outline.summary
-
-
-def entry_points(group: str) -> EntryPoints:
-    """What installed packages offer under a group; they are looked through once for all groups."""
-    found: EntryPoints = _offered().select(group=group)
-    return found
-
-
-@cache
-def _offered() -> Any:
-    return importlib.metadata.entry_points()

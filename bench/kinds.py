@@ -88,7 +88,8 @@ class Kind:
 
     @property
     def _wanted(self) -> str:
-        package = "bench" if self.base.__module__.startswith("bench") else "torch.nn"
+        home = self.home.partition(":")[0]
+        package = "bench" if home.startswith("bench") else home
         wanted = f"one class derived from {package}.{self.base.__name__}"
         wanted += " or torch.nn.Module" if self.modules else ""
         return wanted + (f" or one function {self.function}" if self.function else "")

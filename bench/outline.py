@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import bench
+
 #: Base classes of this project whose constructors take nothing that a user could set.
 BARE = frozenset({"Operator", "Model", "NetworkModel", "Dataset", "Metric", "ABC", "object", "Protocol"})
 
@@ -117,8 +119,9 @@ def _base(base: str, node: ast.ClassDef, tree: ast.Module) -> tuple[ast.ClassDef
             return other, tree
         if isinstance(other, ast.ImportFrom) and base in {alias.name for alias in other.names}:
             room, *module = (other.module or "").split(".")
-            file = Path(__file__).parent.joinpath(*module).with_suffix(".py")
-            if room != "bench" or not module or not file.is_file():
+            files = [Path(folder, *module).with_suffix(".py") for folder in bench.__path__]
+            file = next(filter(Path.is_file, files), None)
+            if room != "bench" or not module or file is None:
                 return None
             whole = ast.parse(file.read_text(encoding="utf-8"))
             classes = [node for node in whole.body if isinstance(node, ast.ClassDef)]

@@ -9,6 +9,7 @@ from pydantic import ConfigDict
 
 from bench.errors import UsageError
 from bench.parameters import UNKNOWN_REFUSED, check_parameters
+from bench.registry import is_path
 
 #: Epochs, images of a batch: more than this is a slip of the finger, and overflows what counts them.
 LARGEST = 10**9
@@ -22,7 +23,8 @@ class Recipe:
         epochs: passes over the training images.
         batch_size: images per step.
         lr: learning rate (its peak, where the schedule moves it).
-        optimizer: any of ``torch.optim`` with its parameters: ``adam``, ``sgd:momentum=0.9,nesterov=true``.
+        optimizer: any of ``torch.optim`` with its parameters: ``adam``, ``sgd:momentum=0.9,nesterov=true``;
+            or the path of a ``.py`` file.
         weight_decay: of the optimizer, decoupled in ``adamw``.
         schedule: ``constant``; ``cosine`` from lr to 0; ``onecycle`` (Smith 2018), up and down again.
         loss: ``mse``, ``l1``, ``ssim`` (0.84 (1 - SSIM) + 0.16 L1, Zhao et al. 2017), one of ``torch.nn``
@@ -60,7 +62,8 @@ class Recipe:
         if self.ema >= 1:
             raise UsageError(f"ema must be below 1, not {self.ema}")
         name, colon, parameters = self.optimizer.partition(":")
-        object.__setattr__(self, "optimizer", name.lower() + colon + parameters)
+        if not is_path(name):
+            object.__setattr__(self, "optimizer", name.lower() + colon + parameters)
         if self.weight_decay and self.optimizer == "adam":
             raise UsageError("weight_decay has no effect with optimizer adam; choose adamw")
         if not 0 < self.lr < math.inf:

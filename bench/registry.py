@@ -17,10 +17,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench.entries import Entry, entry_points
+from bench.entries import Entry
 from bench.errors import UsageError
 from bench.kinds import Kind
-from bench.plugins import guard, import_file
+from bench.plugins import entry_points, guard, import_file
 from bench.sources import Source, source_digest
 
 
@@ -241,4 +241,5 @@ models = Registry(
 datasets = Registry("dataset", "bench.datasets", "bench.datasets:Dataset")
 metrics = Registry("metric", "bench.metrics", "bench.metrics:Metric")
 losses = Registry("loss", "bench.losses", "torch.nn:Module", function="loss(image, truth)")
+optimizers = Registry("optimizer", "bench.optimizers", "torch.optim:Optimizer")
 loggers = Registry("logger", "bench.loggers", "bench.loggers:Logger")

@@ -14,6 +14,7 @@ from bench.component import Component, chain_label, chain_text
 from bench.errors import UsageError
 from bench.parameters import UNKNOWN_REFUSED
 from bench.recipe import LARGEST, Recipe
+from bench.registry import is_path
 from bench.sources import file_digest
 
 #: Version of the numbers: raised by hand whenever training, data order, scoring or simulation change a
@@ -174,9 +175,12 @@ class RunSpec:
         return asdict(self)
 
     def _recipe_identity(self) -> dict[str, Any] | None:
-        """The recipe, a loss given by path by its content."""
-        loss = Component.parse(self.recipe.loss).identity() if self.recipe else None
-        return asdict(self.recipe) | {"loss": loss} if self.recipe else None
+        """The recipe, a loss or an optimiser given by path by its content."""
+        if self.recipe is None:
+            return None
+        identity = asdict(self.recipe) | {"loss": Component.parse(self.recipe.loss).identity()}
+        optimizer = Component.parse(self.recipe.optimizer)
+        return identity | ({"optimizer": optimizer.identity()} if is_path(optimizer.name) else {})
 
     def fingerprint(self, dataset_digest: str, sources: Sequence[str]) -> str:
         """16 hexadecimal digits over all that can change the scores.

@@ -61,6 +61,12 @@ def load(path: Path) -> tuple[Tensors, str]:
     return tensors, words["text"]
 
 
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and values, wherever the tensors lie."""
+    kept, names = _own_memory(tensors)
+    return _digest(kept, {"names": json.dumps(names)})
+
+
 def _digest(tensors: Tensors, words: Mapping[str, str]) -> str:
     """SHA-256 over names, types, shapes and values of tensors, and over what goes with them."""
     sha = hashlib.sha256(json.dumps(words, sort_keys=True).encode())

@@ -2,11 +2,15 @@
 
 import difflib
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
 
 import timm
 import torch
+from huggingface_hub.constants import HF_HUB_CACHE
 from torch import Tensor, nn
 
+from bench import tensors
 from bench.errors import BenchError, UsageError, at_least
 from bench.models import NetworkModel, seen_shape
 from bench.models._features import FeatureUNet, feature_shapes
@@ -26,7 +30,8 @@ class TimmUNet(NetworkModel):
         encoder: any timm model that supports ``features_only``; ``timm.list_models()`` names them.
         width: channels of the decoder at full resolution; doubled at every coarser scale, up to 16
             times.
-        pretrained: start from timm's weights, which are downloaded.
+        pretrained: start from timm's weights, which are downloaded once; their content is part of what a
+            run is named by.
         residual: learn what the best linear estimate of the image leaves, not the image from nothing.
 
     Raises:
@@ -55,6 +60,16 @@ class TimmUNet(NetworkModel):
                 self.step: int = max(self._backbone(3).feature_info.reduction())  # type: ignore[union-attr, operator]
         except Exception as error:
             raise ValueError(f"timm's {encoder} cannot be an encoder: {error}") from error
+
+    @classmethod
+    def content(cls, params: Mapping[str, Any]) -> str | None:
+        """SHA-256 of the weights that training starts from, as timm has them; it downloads them.
+
+        Raises:
+            BenchError: they cannot be had.
+        """
+        model = cls(**params)
+        return _weights_digest(model.encoder) if model.pretrained else None
 
     def fits(self, operator: Operator) -> str:
         channels, height, width = seen_shape(operator)
@@ -89,7 +104,11 @@ class TimmUNet(NetworkModel):
             )
         except Exception as error:
             if pretrained:
-                raise BenchError(f"timm's weights for {self.encoder} could not be had: {error}") from error
+                raise BenchError(
+                    f"timm's weights for {self.encoder} could not be had ({type(error).__name__}: "
+                    f"{' '.join(str(error).split())}). They are downloaded once, into {HF_HUB_CACHE} or "
+                    f"{torch.hub.get_dir()}/checkpoints; offline, copy that folder there"
+                ) from error
             raise
         return backbone
 
@@ -150,6 +169,13 @@ class Mixed(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         maps: list[Tensor] = self.encoder(self.mix(x))
         return maps
+
+
+@lru_cache(maxsize=4)
+def _weights_digest(encoder: str) -> str:
+    """SHA-256 of the weights of a timm model, of colour images."""
+    backbone = TimmUNet(encoder, pretrained=True)._backbone(3, pretrained=True)
+    return tensors.digest(backbone.state_dict())
 
 
 def _canvas(image_size: tuple[int, int], multiple: int) -> tuple[int, int]:

@@ -110,7 +110,7 @@ class Bar:
         self.failed += record.status == "failed"
         self._count()
         if record.status == "failed":
-            self._tell(f"{_label(run)}: failed: {record.reason}")
+            self._tell(f"{_label(run)}: failed: {record.reason_and_place}")
 
     def _count(self) -> None:
         if self.whole is not None:

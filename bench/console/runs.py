@@ -173,5 +173,5 @@ def finish(records: list[Record]) -> None:
     """Exit with code 1 if a run failed, saying which and why."""
     failed = [record for record in records if record.status == "failed"]
     if failed:
-        lines = [f"{r.spec.operator_label}, {r.spec.model.label}: {r.reason}" for r in failed]
+        lines = [f"{r.spec.operator_label}, {r.spec.model.label}: {r.reason_and_place}" for r in failed]
         raise BenchError(f"{len(failed)} of {len(records)} runs failed\n" + "\n".join(lines))

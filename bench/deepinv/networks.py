@@ -1,6 +1,5 @@
 """Denoisers and reconstructors of deepinv: how each is made, and whose weights it may have."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ from deepinv import models
 from pydantic import Field
 from torch import nn
 
+from bench import tensors
 from bench.errors import BenchError, UsageError
 from bench.sources import file_digest
 
@@ -137,8 +137,4 @@ def weights_digest(name: str, pretrained: bool | str, settings: tuple[tuple[str,
     """
     if isinstance(pretrained, str):
         return file_digest(pretrained) or ""
-    sha = hashlib.sha256()
-    for key, tensor in sorted(network(name, 3, pretrained, dict(settings)).state_dict().items()):
-        sha.update(f"{key} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        sha.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return sha.hexdigest()
+    return tensors.digest(network(name, 3, pretrained, dict(settings)).state_dict())

@@ -2,15 +2,45 @@
 
 import importlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from bench import tensors
 from bench.errors import UsageError
+from bench.metrics import Metric
+from bench.parameters import Parameters
+
+
+class LearnedMetric(Metric):
+    """A metric that is a network with weights from elsewhere: their content is part of a run's name."""
+
+    network: nn.Module
+
+    def weights(self) -> dict[str, Tensor]:
+        """All that was learned."""
+        state: dict[str, Tensor] = self.network.state_dict()
+        return state
+
+    @classmethod
+    def content(cls, params: Mapping[str, Any]) -> str:
+        """SHA-256 of all weights; those that are not here are downloaded.
+
+        Raises:
+            UsageError: they cannot be had.
+        """
+        return _weights_digest(cls, Parameters(params))
+
+
+@lru_cache(maxsize=8)
+def _weights_digest(metric: type[LearnedMetric], params: Parameters) -> str:
+    return tensors.digest(metric(**params).weights())
 
 
 def compared(

@@ -4,11 +4,10 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from bench.metrics import Metric
-from bench.metrics._perceptual import compared, fetching, in_colour, library
+from bench.metrics._perceptual import LearnedMetric, compared, fetching, in_colour, library
 
 
-class LPIPS(Metric):
+class LPIPS(LearnedMetric):
     """Learned perceptual image patch similarity (Zhang et al. 2018), 0 for the same picture; by torchmetrics.
 
     Of pictures: values over the range and cut to [0, 1]; "-" below 32 pixels. The network's
@@ -29,12 +28,12 @@ class LPIPS(Metric):
     def __init__(self, net: Literal["alex", "vgg", "squeeze"] = "alex"):
         module = library("torchmetrics.image.lpip", "lpips")
         with fetching("lpips", f"the ImageNet weights of {net} that torchvision downloads"):
-            self._network = module.LearnedPerceptualImagePatchSimilarity(net_type=net).net
+            self.network = module.LearnedPerceptualImagePatchSimilarity(net_type=net).net
 
     def __call__(self, image: Tensor, truth: Tensor, *, data_range: Tensor, **context: Any) -> Tensor | None:
         if min(image.shape[-2:]) < 32:
             return None
-        network = self._network.to(image.device)
+        network = self.network.to(image.device)
         return compared(
             image, truth, data_range, lambda i, t: network(in_colour(i), in_colour(t), normalize=True)
         )

@@ -15,6 +15,8 @@ from bench.errors import BenchError, UsageError, reason
 from bench.losses import own_losses
 from bench.models import FunctionModel, Model
 from bench.operators import Operator
+from bench.optimizers import own_optimizers
+from bench.plugins import in_plugin
 from bench.problem import Problem, build_operator, check_size
 from bench.registry import Registry
 from bench.runs.leakage import duplicates, duplicates_kept
@@ -23,8 +25,9 @@ from bench.spec import RunSpec, check_seed
 
 
 def components(spec: RunSpec) -> list[tuple[Registry, Component]]:
-    """All that a spec names, each with the room where it is found; losses of torch are left out."""
+    """All that a spec names, each with the room where it is found; what is torch's is left out."""
     losses = own_losses(spec.recipe.loss) if spec.recipe else ()
+    optimizers = own_optimizers(spec.recipe.optimizer) if spec.recipe else ()
     learned = spec.trained_on
     rooms = {
         registry.operators: (*spec.operator, *(learned.operator if learned else ())),
@@ -32,6 +35,7 @@ def components(spec: RunSpec) -> list[tuple[Registry, Component]]:
         registry.datasets: (spec.dataset, *([learned.dataset] if learned else [])),
         registry.metrics: spec.metrics,
         registry.losses: losses,
+        registry.optimizers: optimizers,
     }
     return [(room, part) for room, parts in rooms.items() for part in parts]
 
@@ -45,7 +49,7 @@ def load_images(dataset: Component) -> tuple[Splits, str]:
     except BenchError:
         raise
     except (Exception, SystemExit) as error:
-        raise BenchError(f"{dataset.label} cannot be loaded: {reason(error)}") from error
+        raise BenchError(f"{dataset.label} cannot be loaded: {reason(error)}{in_plugin(error)}") from error
     if not isinstance(splits, Splits):
         kind = type(splits).__name__
         raise BenchError(f"{dataset.label}: load must return bench.datasets.Splits, not a {kind}")

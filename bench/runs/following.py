@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bench import files, registry
 from bench.component import Component
 from bench.errors import reason
+from bench.plugins import in_plugin
 from bench.spec import RunSpec
 
 if TYPE_CHECKING:  # a mistyped name is told before these, and torch with them, are imported
@@ -83,4 +84,8 @@ class Follower:
             getattr(self.told[one], word)(*values)
         except (Exception, SystemExit) as error:
             del self.told[one]
-            print(f"{one.label}: {reason(error)}; it is told no more", file=sys.stderr, flush=True)
+            print(
+                f"{one.label}: {reason(error)}{in_plugin(error)}; it is told no more",
+                file=sys.stderr,
+                flush=True,
+            )

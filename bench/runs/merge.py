@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import files
+from bench.component import Component
 from bench.errors import BenchError, UsageError
 from bench.runs.reading import MOST_FILE, opened, sha256
 from bench.runs.record import Record, runs_folder
@@ -114,6 +115,7 @@ def _values(spec: RunSpec) -> Iterator[object]:
         yield from part.params.values()
     yield spec.protocol
     yield spec.recipe.loss if spec.recipe else ""
+    yield Component.parse(spec.recipe.optimizer).name if spec.recipe else ""
 
 
 def _is_file(value: object) -> bool:

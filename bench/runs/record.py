@@ -114,6 +114,14 @@ class Record:
         return self.error.message if self.error else ""
 
     @property
+    def reason_and_place(self) -> str:
+        """Why it failed and, where a plug-in's code was running, the file and line of it."""
+        error = self.error
+        if error is None or not error.traceback or error.place in error.message:
+            return self.reason
+        return f"{error.message} ({error.place})"
+
+    @property
     def operator(self) -> str:
         """The chain as people are told it, with what it does not say: ``ct (finer grid, noise 0.01)``."""
         told = ", ".join(self.data.implied)

@@ -140,8 +140,14 @@ class Run:
 
     @cached_property
     def sources(self) -> dict[str, str]:
-        """SHA-256 of the code of each component, by its kind and its name in the spec: ``model unet``."""
-        return {f"{room.kind} {part.name}": part.source(room) for room, part in components(self.spec)}
+        """SHA-256 of the code of each component, by its kind and its name in the spec: ``model unet``.
+
+        Of weights that come from elsewhere as well: ``weights timm_unet``.
+        """
+        parts = components(self.spec)
+        code = {f"{room.kind} {part.name}": part.source(room) for room, part in parts}
+        weights = {f"weights {part.name}": part.weights(room) for room, part in parts}
+        return code | {name: sha for name, sha in weights.items() if sha}
 
     def recorded(self, results: Path) -> Record | None:
         """The successful record of this run, if there is one and it is whole."""

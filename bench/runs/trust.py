@@ -14,6 +14,7 @@ from bench import registry
 from bench.component import Component
 from bench.errors import UsageError
 from bench.losses import own_losses
+from bench.optimizers import own_optimizers
 from bench.registry import Registry, is_path
 from bench.runs.record import Record
 from bench.sources import source_digest
@@ -44,6 +45,8 @@ def trusted(record: Record, given: Sequence[str] = (), command: str = "verify") 
         # A loss of the project's own is a component too; one of torch.nn is none.
         for loss in own_losses(recipe.loss):
             recipe = replace(recipe, loss=str(reader.component(registry.losses, loss)))
+        for own in own_optimizers(recipe.optimizer):
+            recipe = replace(recipe, optimizer=str(reader.component(registry.optimizers, own)))
     learned = spec.trained_on
     if learned:
         learned = replace(

@@ -21,7 +21,7 @@ from bench.runs.reading import MOST_FILE, opened
 from bench.runs.record import Record, strict
 from bench.runs.request import find_device
 from bench.runs.runner import Run
-from bench.runs.trust import trusted
+from bench.runs.trust import FETCHING, trusted
 from bench.spec import NUMBERS, RunSpec
 
 #: What a mean, and one unit's score, may change by: dB of PSNR, SSIM. Of other metrics the share.
@@ -38,7 +38,7 @@ UNCHECKED = (
     "the hardware and the versions it names",
     "that the weights come from this training and seed",
     "the number of trials",
-    "what training used of the operator",
+    "what training used of the operator, and the weights that it began with",
     "the certificate",
 )
 
@@ -164,7 +164,13 @@ def _files(record: Record) -> Iterator[str]:
 def _name(record: Record, now: Record, spec: RunSpec) -> Iterator[str]:
     """Whether code and fingerprint are those of the spec."""
     pairs = zip(components(record.spec), components(spec), strict=True)
-    sources = {f"{r.kind} {part.name}": now.sources[f"{r.kind} {own.name}"] for (r, part), (_, own) in pairs}
+    parts = [(room.kind, part, own.name) for (room, part), (_, own) in pairs]
+    sources = {f"{kind} {part.name}": now.sources[f"{kind} {name}"] for kind, part, name in parts}
+    for _, part, name in parts:
+        # Weights are not fetched because a record says so: their digest is taken from it, unchecked.
+        known = record.sources if FETCHING & set(part.params) else now.sources
+        key = f"weights {part.name if known is record.sources else name}"
+        sources |= {f"weights {part.name}": known[key]} if key in known else {}
     for name, sha in sources.items():
         if record.sources.get(name) != sha:
             yield f"the code of {name} is not the recorded one"

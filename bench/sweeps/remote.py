@@ -255,7 +255,10 @@ def _unpacked(parcel: Parcel) -> tuple[RunSpec, tuple[Component, ...]]:
     def there(part: Component) -> Component:
         return Component(moved.get(part.name, part.name), part.params)
 
-    learned = parcel.spec.trained_on
+    recipe, learned = parcel.spec.recipe, parcel.spec.trained_on
+    if recipe:
+        own = {name: Component.parse(getattr(recipe, name)) for name in ("loss", "optimizer")}
+        recipe = replace(recipe, **{k: str(there(part)) for k, part in own.items() if part.name in moved})
     if learned:
         chain = tuple(map(there, learned.operator))
         learned = replace(learned, operator=chain, dataset=there(learned.dataset))
@@ -265,6 +268,7 @@ def _unpacked(parcel: Parcel) -> tuple[RunSpec, tuple[Component, ...]]:
         model=there(parcel.spec.model),
         dataset=there(parcel.spec.dataset),
         metrics=tuple(map(there, parcel.spec.metrics)),
+        recipe=recipe,
         trained_on=learned,
     )
     return spec, tuple(map(there, parcel.log))

@@ -8,6 +8,9 @@ from bench.errors import UsageError
 from bench.optimizers import make_optimizer, make_schedule
 from bench.recipe import Recipe
 from bench.runs.request import specify
+from bench.runs.runner import Run
+from bench.runs.trust import trusted
+from bench.runs.verify import verify
 
 
 def made(text: str, **recipe) -> optim.Optimizer:
@@ -78,3 +81,70 @@ def test_schedules_leave_a_given_momentum(schedule):
         optimizer.step()
         plan.step()
     assert optimizer.param_groups[0]["momentum"] == 0.7
+
+
+LION = """from torch.optim import Optimizer
+
+class Lion(Optimizer):
+    '''Chen et al. 2023: the sign of an average.'''
+
+    def __init__(self, params, lr: float, betas: tuple[float, float] = (0.9, 0.99)):
+        if not 0 <= betas[0] < 1:
+            raise ValueError(f"betas are below 1, not {betas}")
+        super().__init__(params, {"lr": lr, "betas": betas})
+
+    def step(self):
+        for group in self.param_groups:
+            for weight in group["params"]:
+                weight.data.sub_(group["lr"] * weight.grad.sign())
+"""
+
+
+def test_from_a_file(plugin):
+    """A class of one's own, its parameters converted and checked as torch's are."""
+    path = plugin("lion", LION)
+    weight = nn.Parameter(torch.ones(3))
+    weight.grad = torch.tensor([2.0, -3.0, 0.5])
+    optimizer = make_optimizer([weight], Recipe(optimizer=f"{path}:betas=0.5,0.9", lr=0.25))
+    optimizer.step()
+    assert optimizer.defaults["betas"] == (0.5, 0.9)
+    assert weight.tolist() == [0.75, 1.25, 0.75]
+    with pytest.raises(UsageError, match=r"no parameter 'beta' \(did you mean betas\?\)"):
+        made(f"{path}:beta=1")
+    with pytest.raises(UsageError, match=r"betas are below 1, not \(2.0, 0.9\) \(.*lion.py, line 8\)"):
+        made(f"{path}:betas=2,0.9")
+
+
+def test_files_without_an_optimiser(plugin):
+    """What is no file, and what holds none, is told as for every component."""
+    with pytest.raises(UsageError, match=r"no such optimizer file: \./None\.py"):
+        made("./None.py")
+    with pytest.raises(UsageError, match=r"one class derived from torch.optim.Optimizer; found none"):
+        made(plugin("empty", "x = 1\n"))
+
+
+def test_name_covers_the_content(plugin, tmp_path, tiny):
+    """The same file elsewhere is the same optimiser, a changed one is another: the run's name follows."""
+
+    def name(path):
+        return Run(specify("denoising", "unet:width=4", tiny, changes={"optimizer": str(path)})).fingerprint
+
+    other = tmp_path / "elsewhere" / "lion.py"
+    other.parent.mkdir()
+    other.write_text(LION, encoding="utf-8")
+    first = plugin("lion", LION)
+    assert name(first) == name(other)
+    other.write_text(LION.replace("sub_", "add_"), encoding="utf-8")
+    assert name(first) != name(other)
+
+
+def test_a_record_s_optimiser_is_not_run_unasked(plugin, tmp_path, tiny):
+    """A run that was trained by a file of code is made again only where that file is trusted."""
+    path = plugin("lion", LION)
+    spec = specify("denoising", "unet:width=4", tiny, changes={"optimizer": path, "epochs": 1, "lr": 1e-3})
+    record = Run(spec).execute(tmp_path)
+    assert record.status == "ok", record.reason
+    with pytest.raises(UsageError, match=r"--trust .*lion\.py"):
+        trusted(record)
+    assert trusted(record, [path]).recipe.optimizer == path
+    assert verify(record, [path]).verified

@@ -162,7 +162,7 @@ def test_a_model_that_does_not_fit(model, operator, message):
 def test_offline():
     """Weights that cannot be had are one message, which says where they belong."""
     with pytest.raises(BenchError, match=r"weights for DRUNet could not be had .*offline, copy that folder"):
-        Component.parse("deepinv.DRUNet:pretrained=true").checked(registry.models).source(registry.models)
+        Component.parse("deepinv.DRUNet:pretrained=true").checked(registry.models).weights(registry.models)
     with pytest.raises(UsageError, match="deepinv has no weights for UNet"):
         networks.network("UNet", 3, True, {})
 
@@ -199,14 +199,14 @@ def test_weights_are_part_of_what_a_run_is_named_by(weights, tmp_path):
 
     def source(path):
         text = f"deepinv.DPIR:pretrained={path},width=4"
-        return Component.parse(text).checked(registry.models).source(registry.models)
+        return Component.parse(text).checked(registry.models).weights(registry.models)
 
     first = source(weights)
     torch.manual_seed(5)
     other = networks.network("DRUNet", 3, False, {"width": 4})
     save_file({k: v.contiguous() for k, v in other.state_dict().items()}, tmp_path / "other.safetensors")
     assert source(tmp_path / "other.safetensors") != first
-    assert Component("deepinv.DPIR").source(registry.models) != first
+    assert Component("deepinv.DPIR").weights(registry.models) is None
 
 
 def test_weights_of_a_wrong_file(weights, tmp_path):

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import registry
+from bench.component import Component
 from bench.errors import UsageError
+from bench.metrics._perceptual import _weights_digest
 from bench.metrics.mae import MAE
 from bench.metrics.ms_ssim import MSSSIM
 from bench.metrics.nmse import NMSE
@@ -126,7 +128,7 @@ def test_lpips_by_its_formula(random_weights):
     shift, scale = torch.tensor([-0.030, -0.088, -0.188]), torch.tensor([0.458, 0.448, 0.450])
     total = torch.zeros(2)
     a, b = ((2 * t.clamp(0, 1) - 1 - shift.view(3, 1, 1)) / scale.view(3, 1, 1) for t in (image, truth))
-    lins = iter(metric._network.lins)
+    lins = iter(metric.network.lins)
     with torch.no_grad():
         for place, layer in enumerate(layers):
             a, b = layer(a), layer(b)
@@ -153,6 +155,36 @@ def test_weights_that_cannot_be_had(name, monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(UsageError, match=f"{name} needs .*{tmp_path}"):
         registry.metrics.load(name)()
+
+
+@pytest.mark.parametrize(("text", "changed"), [("lpips:net=vgg", "vgg16"), ("dists", "dists_weights.pt")])
+def test_the_weights_are_part_of_a_run_s_name(text, changed, random_weights, monkeypatch):
+    """Other weights behind the same code give another name; the same ones the same."""
+    pytest.importorskip("piq")
+    seed = {"vgg16": 0, "dists_weights.pt": 0}
+
+    def network(*args, **kwargs):
+        torch.manual_seed(seed["vgg16"])
+        return vgg16(weights=None)
+
+    def fetched(*args, **kwargs):
+        torch.manual_seed(seed["dists_weights.pt"])
+        return {name: torch.rand(1, 1475, 1, 1) for name in ("alpha", "beta")}
+
+    def weights():
+        _weights_digest.cache_clear()
+        return Component.parse(text).checked(registry.metrics).weights(registry.metrics)
+
+    from torchvision.models import vgg16
+
+    for home in ("torchvision.models.vgg16", "piq.perceptual.vgg16"):
+        monkeypatch.setattr(home, network)
+    monkeypatch.setattr("torch.hub.load_state_dict_from_url", fetched)
+    first = weights()
+    assert weights() == first
+    seed[changed] = 1
+    assert weights() not in (first, None)
+    _weights_digest.cache_clear()
 
 
 def test_a_library_that_is_not_installed(monkeypatch):

@@ -5,10 +5,12 @@ import math
 import pytest
 import timm
 import torch
+from safetensors.torch import load_file, save_file
 
 from bench import registry
 from bench.component import Component
-from bench.errors import UsageError
+from bench.errors import BenchError, UsageError
+from bench.models import timm_unet
 from bench.models._features import FeatureUNet, feature_shapes, ladder
 from bench.models._padding import Padded
 from bench.models.timm_unet import TimmUNet
@@ -16,6 +18,7 @@ from bench.operators.denoising import Denoising
 from bench.recipe import Recipe
 from bench.runs.request import specify
 from bench.runs.runner import Run
+from bench.runs.verify import verify
 from bench.training import Trainer
 
 #: One small model of each kind of feature extractor in timm.
@@ -157,3 +160,65 @@ def test_too_small_for_the_encoder():
     spec = specify("denoising", "timm_unet:encoder=inception_v3", "photos:size=32,train=10,test=2")
     with pytest.raises(UsageError, match="at least 48x48 pixels; these are 32x32"):
         Run(spec).model  # noqa: B018
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """What timm would download: random weights of resnet10t from a seed; until then, no network."""
+    monkeypatch.setattr(timm.models._builder, "check_cached_file", lambda *_, **__: False)
+
+    def fetched(*args, **kwargs):
+        if not path.exists():
+            raise OSError("no\nconnection")
+        return load_file(path)
+
+    def put(seed):
+        timm_unet._weights_digest.cache_clear()
+        torch.manual_seed(seed)
+        save_file(timm.create_model("resnet10t", pretrained=False).state_dict(), path)
+
+    path = tmp_path / "model.safetensors"
+    monkeypatch.setattr(timm.models._builder, "load_state_dict_from_hf", fetched)
+    monkeypatch.setattr(timm.models._builder, "load_state_dict_from_url", fetched)
+    yield put
+    timm_unet._weights_digest.cache_clear()
+
+
+PRETRAINED = "timm_unet:encoder=resnet10t,width=4,pretrained=true"
+
+
+def test_downloaded_weights_are_part_of_a_run_s_name(hub, tmp_path, tiny):
+    """Weights that timm gives out anew make another run; the row says that there are some."""
+
+    def run():
+        return Run(specify("denoising", PRETRAINED, tiny, changes={"epochs": 1, "batch_size": 16}))
+
+    hub(0)
+    first = run()
+    hub(0)
+    assert run().fingerprint == first.fingerprint
+    record = first.execute(tmp_path)
+    assert record.status == "ok", record.reason
+    assert "weights of resnet10t" in record.uses
+    hub(1)
+    assert run().fingerprint != first.fingerprint
+    plain = Component.parse("timm_unet:encoder=resnet10t").checked(registry.models)
+    assert plain.weights(registry.models) is None
+
+
+def test_a_run_with_downloaded_weights_is_verified_without_them(hub, tmp_path, tiny, monkeypatch):
+    """What was trained is stored whole: nothing is fetched because a record says so."""
+    hub(0)
+    changes = {"epochs": 1, "batch_size": 16}
+    record = Run(specify("denoising", PRETRAINED, tiny, changes=changes)).execute(tmp_path)
+    monkeypatch.setattr(timm_unet.TimmUNet, "content", classmethod(lambda *_: pytest.fail("fetched")))
+    assert verify(record).faults == ()
+
+
+def test_weights_that_cannot_be_had(hub):
+    """Offline, before anything is trained: what is missing, and where it belongs."""
+    part = Component.parse(PRETRAINED).checked(registry.models)
+    with pytest.raises(
+        BenchError, match=r"weights for resnet10t .* \(OSError: no connection\).*offline, copy"
+    ):
+        part.weights(registry.models)
