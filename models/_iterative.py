@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bench.errors import at_least
 from bench.metrics.psnr import capped_psnr
-from bench.models._linear import LinearModel, System, choosing_pairs
+from bench.models.shared.linear import LinearModel, System, choosing_pairs
 from bench.operators import Operator
 from bench.problem import TrainingProblem
 from bench.progress import tell

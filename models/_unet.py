@@ -3,7 +3,7 @@
 from monai.networks.nets import BasicUNet
 from torch import nn
 
-from bench.models._padding import Padded
+from bench.models.shared.padding import Padded
 
 
 def five_scales(width: int) -> tuple[int, int, int, int, int, int]:

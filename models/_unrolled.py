@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from bench.errors import at_least
 from bench.models import NetworkModel
-from bench.models._linear import System, why_not_linear
+from bench.models.shared.linear import System, why_not_linear
 from bench.operators import Operator
 from bench.problem import TrainingProblem
 

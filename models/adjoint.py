@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from bench.models._linear import LinearModel, System
+from bench.models.shared.linear import LinearModel, System
 from bench.operators import Operator
 from bench.problem import TrainingProblem
 from bench.training import History

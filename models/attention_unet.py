@@ -5,7 +5,7 @@ from torch import nn
 
 from bench.errors import at_least
 from bench.models import NetworkModel
-from bench.models._padding import Padded, smallest
+from bench.models.shared.padding import Padded, smallest
 
 
 class AttentionUNet(NetworkModel):

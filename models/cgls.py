@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from bench.models._iterative import EarlyStopped
-from bench.models._linear import System, inner
+from bench.models.shared.linear import System, inner
 from bench.space import Range
 
 

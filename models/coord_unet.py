@@ -5,8 +5,8 @@ from torch import Tensor, nn
 
 from bench.errors import at_least
 from bench.models import NetworkModel
-from bench.models._padding import smallest
 from bench.models._unet import padded_unet
+from bench.models.shared.padding import smallest
 
 
 class CoordUNet(NetworkModel):

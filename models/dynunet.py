@@ -8,7 +8,7 @@ from torch import nn
 
 from bench.errors import at_least
 from bench.models import NetworkModel
-from bench.models._padding import Padded
+from bench.models.shared.padding import Padded
 
 #: nnU-Net halves the image while this many pixels are left, and widens the network up to 512 channels.
 COARSEST, WIDEST = 4, 512

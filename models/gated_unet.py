@@ -6,9 +6,9 @@ from torch import Tensor, nn
 from bench.errors import at_least
 from bench.models import NetworkModel
 from bench.models._keystream import reason_unfit, recover
-from bench.models._padding import smallest
 from bench.models._statistics import histogram, mean_image
 from bench.models._unet import padded_unet
+from bench.models.shared.padding import smallest
 from bench.operators import Operator
 from bench.operators.shared.levels import intensities, log_posterior, pieces
 from bench.problem import TrainingProblem

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from bench.models._iterative import EarlyStopped
-from bench.models._linear import System
+from bench.models.shared.linear import System
 from bench.space import Range
 
 

@@ -4,7 +4,7 @@ from monai.networks.nets import SegResNet as MonaiSegResNet
 from torch import nn
 
 from bench.models import NetworkModel
-from bench.models._padding import Padded, smallest
+from bench.models.shared.padding import Padded, smallest
 
 
 class SegResNet(NetworkModel):

@@ -4,7 +4,7 @@ from monai.networks.nets import SwinUNETR as MonaiSwinUNETR
 from torch import nn
 
 from bench.models import NetworkModel
-from bench.models._padding import Padded, smallest
+from bench.models.shared.padding import Padded, smallest
 
 
 class SwinUNETR(NetworkModel):

@@ -14,7 +14,7 @@ from bench import tensors
 from bench.errors import BenchError, UsageError, at_least
 from bench.models import NetworkModel, seen_shape
 from bench.models._features import FeatureUNet, feature_shapes
-from bench.models._padding import Padded, smallest
+from bench.models.shared.padding import Padded, smallest
 from bench.operators import Operator
 from bench.problem import TrainingProblem, check_size
 

@@ -5,8 +5,8 @@ from torch import Tensor, nn
 
 from bench.errors import at_least
 from bench.models import NetworkModel
-from bench.models._padding import Padded, smallest
 from bench.models._unet import five_scales
+from bench.models.shared.padding import Padded, smallest
 
 
 class UNetPlusPlus(NetworkModel):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from bench.metrics.psnr import capped_psnr
-from bench.models._linear import choosing_pairs
+from bench.models.shared.linear import choosing_pairs
 from bench.operators import Operator
 from bench.problem import TrainingProblem
 from bench.progress import tell

@@ -12,7 +12,7 @@ from bench.deepinv.convert import native, why_not_native
 from bench.deepinv.layout import forked
 from bench.errors import at_least
 from bench.models import Model
-from bench.models._linear import System
+from bench.models.shared.linear import System
 from bench.operators import Operator
 from bench.operators.shared.chain import Identity, last_noise, without_noise
 from bench.problem import TrainingProblem

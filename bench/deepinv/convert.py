@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bench.deepinv.noises import NoiseOperator
 from bench.deepinv.operators import PhysicsOperator
-from bench.models._linear import why_not_linear
+from bench.models.shared.linear import why_not_linear
 from bench.operators import Operator, note
 from bench.operators.noise import Noise
 from bench.operators.shared.chain import Identity, last_noise, without_noise

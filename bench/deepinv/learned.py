@@ -13,7 +13,7 @@ from bench.deepinv.layout import forked
 from bench.deepinv.networks import Maker, Pretrained, network, weights_digest
 from bench.errors import UsageError
 from bench.models import NetworkModel
-from bench.models._padding import Padded
+from bench.models.shared.padding import Padded
 from bench.operators import Operator
 from bench.operators.shared.chain import Identity, without_noise
 from bench.problem import TrainingProblem

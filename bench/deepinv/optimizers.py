@@ -11,7 +11,7 @@ from bench.deepinv.choosing import best_on_validation
 from bench.deepinv.convert import native, why_not_native
 from bench.errors import at_least
 from bench.models import Model
-from bench.models._linear import System
+from bench.models.shared.linear import System
 from bench.operators import Operator
 from bench.problem import TrainingProblem
 from bench.training import History

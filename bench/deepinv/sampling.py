@@ -14,7 +14,7 @@ from bench.deepinv.layout import forked
 from bench.deepinv.networks import Pretrained, network, weights_digest
 from bench.errors import UsageError, at_least
 from bench.models import Model
-from bench.models._linear import System
+from bench.models.shared.linear import System
 from bench.operators import Operator
 from bench.problem import TrainingProblem
 from bench.training import History

@@ -9,9 +9,9 @@ from scipy.sparse.linalg import lsqr
 
 from bench.datasets import Splits
 from bench.metrics.psnr import psnr
-from bench.models._linear import System
 from bench.models.cgls import CGLS
 from bench.models.landweber import Landweber
+from bench.models.shared.linear import System
 from bench.operators.ct import CT
 from bench.operators.noise import Noise
 from bench.operators.shared.chain import Chain

@@ -8,8 +8,8 @@ import torch
 
 from bench import registry
 from bench.component import parse_chain
-from bench.models._linear import System, linear_part, why_not_linear
 from bench.models.landweber import Landweber
+from bench.models.shared.linear import System, linear_part, why_not_linear
 from bench.operators import Operator
 from bench.operators.ct import CT
 from bench.problem import build_operator

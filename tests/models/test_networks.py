@@ -11,8 +11,8 @@ from bench import registry
 from bench.component import Component
 from bench.errors import UsageError
 from bench.models import NetworkModel
-from bench.models._padding import Padded
 from bench.models.coord_unet import coordinates
+from bench.models.shared.padding import Padded
 from bench.runs.request import specify
 from bench.runs.runner import Run
 

@@ -12,7 +12,7 @@ from bench.component import Component
 from bench.errors import BenchError, UsageError
 from bench.models import timm_unet
 from bench.models._features import FeatureUNet, feature_shapes, ladder
-from bench.models._padding import Padded
+from bench.models.shared.padding import Padded
 from bench.models.timm_unet import TimmUNet
 from bench.operators.denoising import Denoising
 from bench.recipe import Recipe

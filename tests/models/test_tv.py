@@ -8,7 +8,7 @@ from skimage.restoration import denoise_tv_chambolle
 
 from bench.datasets import Splits
 from bench.metrics.psnr import psnr
-from bench.models._linear import System
+from bench.models.shared.linear import System
 from bench.models.tv import TV, gradient, gradient_adjoint
 from bench.operators.ct import CT
 from bench.operators.denoising import Denoising

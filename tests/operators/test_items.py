@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import bench
-from bench.models._linear import System
+from bench.models.shared.linear import System
 from bench.operators.ct import CT
 from bench.operators.noise import Noise
 from bench.operators.shared.chain import Chain

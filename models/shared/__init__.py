@@ -1,0 +1,1 @@
+"""What several models, and those of other packages, are made of."""
