@@ -59,7 +59,8 @@ def main() -> None:
     try:
         app()
     except BenchError as error:
-        _fail(str(error), error.exit_code)
+        place = plugin_line(error)
+        _fail(str(error) if place in str(error) else f"{error} ({place})", error.exit_code)
     except MemoryError as error:
         _fail(reason(error), 1)
     except SystemExit as end:

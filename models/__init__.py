@@ -38,7 +38,8 @@ class Model(ABC):
     needs: ClassVar[tuple[str, ...]] = ()
     #: Whether ``fit`` is shown images; a self-supervised method says False and is shown measurements alone.
     supervised: ClassVar[bool] = True
-    #: What it uses beside the measurements, the images and what is noted: ``weights of resnet18``.
+    #: What it uses beside the measurements, the images and what is noted: ``weights of resnet18``. A class
+    #: method ``content(params)``, if it has one, gives the SHA-256 of weights that come from elsewhere.
     uses: tuple[str, ...] = ()
     #: Settings that ``fit`` tried on the validation split, the one that was kept included.
     trials: int = 1

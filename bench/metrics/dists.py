@@ -28,7 +28,7 @@ class DISTS(LearnedMetric):
             self.network = module.DISTS(reduction="none")
 
     def weights(self) -> dict[str, Tensor]:
-        layers = self.network.weights  # a plain list, which the network's state leaves out
+        layers: Any = self.network.weights  # a plain list, which the network's state leaves out
         return super().weights() | {f"layer {i}": weight for i, weight in enumerate(layers)}
 
     def __call__(self, image: Tensor, truth: Tensor, *, data_range: Tensor, **context: Any) -> Tensor | None:

@@ -15,6 +15,7 @@ from typing import Any
 from bench import files
 from bench.component import Component
 from bench.errors import reason
+from bench.recipe import override
 from bench.registry import is_path
 from bench.runs import transfer
 from bench.runs.assembly import components
@@ -258,7 +259,7 @@ def _unpacked(parcel: Parcel) -> tuple[RunSpec, tuple[Component, ...]]:
     recipe, learned = parcel.spec.recipe, parcel.spec.trained_on
     if recipe:
         own = {name: Component.parse(getattr(recipe, name)) for name in ("loss", "optimizer")}
-        recipe = replace(recipe, **{k: str(there(part)) for k, part in own.items() if part.name in moved})
+        recipe = override(recipe, {k: str(there(p)) for k, p in own.items() if p.name in moved})
     if learned:
         chain = tuple(map(there, learned.operator))
         learned = replace(learned, operator=chain, dataset=there(learned.dataset))

@@ -227,3 +227,17 @@ def test_what_cannot_be_saved_is_named(tmp_path):
     with pytest.raises(BenchError, match=r"best/0\.weight \(torch\.sparse_coo\)"):
         checkpoint.save(tmp_path / "run.safetensors", made, "run")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_generators_of_all_gpus_are_kept(monkeypatch):
+    """Not of the current one alone; a machine with fewer of them goes on with those that it has."""
+    gpus = [torch.tensor([n, 1], dtype=torch.uint8) for n in range(3)]
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_rng_state_all", lambda: list(gpus))
+    kept = checkpoint._random_state()
+    assert sorted(kept) == ["cpu", "cuda:0", "cuda:1", "cuda:2"]
+    given = {}
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.set_rng_state", lambda value, device: given.update({device: value}))
+    checkpoint._set_random_state(kept)
+    assert given == {"cuda:0": gpus[0], "cuda:1": gpus[1]}

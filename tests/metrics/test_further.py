@@ -158,7 +158,7 @@ def test_weights_that_cannot_be_had(name, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(("text", "changed"), [("lpips:net=vgg", "vgg16"), ("dists", "dists_weights.pt")])
-def test_the_weights_are_part_of_a_run_s_name(text, changed, random_weights, monkeypatch):
+def test_the_weights_are_part_of_a_run_s_name(text, changed, monkeypatch):
     """Other weights behind the same code give another name; the same ones the same."""
     pytest.importorskip("piq")
     seed = {"vgg16": 0, "dists_weights.pt": 0}

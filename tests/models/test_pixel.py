@@ -5,13 +5,15 @@ import pytest
 import torch
 
 from bench.component import parse_chain
+from bench.datasets import Splits
 from bench.errors import MismatchError, UsageError
 from bench.metrics.psnr import psnr
 from bench.models.gated_unet import GatedUNet
 from bench.models.mean import Mean
 from bench.models.pixel_gate import PixelGate
 from bench.models.pixel_ridge import WEIGHTS, PixelRidge, _solve, seen
-from bench.problem import build_operator
+from bench.operators import Operator
+from bench.problem import Problem, build_operator
 from bench.recipe import Recipe
 from bench.runs.evaluation import reconstructed
 from bench.runs.request import specify
@@ -69,6 +71,25 @@ def test_ridge_ends_at_the_mean_where_nothing_can_be_learned(make_problem):
     assert float(model.coefficients.abs().max()) < 2e-3
     assert model.trials == len(WEIGHTS)
     assert abs(score(model, problem) - score(mean, problem)) < 0.3
+
+
+class Scrambled(Operator):
+    """What says nothing of the image: ``sin(1000 (x - 1/2))``, 0 where the image is 1/2."""
+
+    def forward(self, x, generator=None):
+        return torch.sin(1000 * (x - 0.5))
+
+
+def test_an_exact_image_does_not_choose_the_ridge():
+    """The mean itself is exact at every weight, +inf: the others choose all the same, and so the largest."""
+    half = torch.rand(8, 1, 12, 12, generator=torch.Generator().manual_seed(0))
+    train = torch.cat([half, 1 - half])  # of mean 1/2, and of mean measurement 0
+    validation = torch.rand(8, 1, 12, 12, generator=torch.Generator().manual_seed(1))
+    validation[0] = 0.5
+    model = PixelRidge(features="bytes")
+    model.fit(Problem(Scrambled((1, 12, 12)), Splits(train, train, validation)).training())
+    torch.testing.assert_close(model.mean, torch.full((1, 12, 12), 0.5))
+    assert float(model.coefficients.abs().max()) < 0.1  # with the smallest weight 0.5
 
 
 def test_pixel_gate_learns_a_keystream(make_problem):

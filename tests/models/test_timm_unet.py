@@ -173,15 +173,15 @@ def hub(tmp_path, monkeypatch):
         return load_file(path)
 
     def put(seed):
-        timm_unet._weights_digest.cache_clear()
+        digest.cache_clear()
         torch.manual_seed(seed)
         save_file(timm.create_model("resnet10t", pretrained=False).state_dict(), path)
 
-    path = tmp_path / "model.safetensors"
+    path, digest = tmp_path / "model.safetensors", timm_unet._weights_digest
     monkeypatch.setattr(timm.models._builder, "load_state_dict_from_hf", fetched)
     monkeypatch.setattr(timm.models._builder, "load_state_dict_from_url", fetched)
     yield put
-    timm_unet._weights_digest.cache_clear()
+    digest.cache_clear()
 
 
 PRETRAINED = "timm_unet:encoder=resnet10t,width=4,pretrained=true"
@@ -211,7 +211,7 @@ def test_a_run_with_downloaded_weights_is_verified_without_them(hub, tmp_path, t
     hub(0)
     changes = {"epochs": 1, "batch_size": 16}
     record = Run(specify("denoising", PRETRAINED, tiny, changes=changes)).execute(tmp_path)
-    monkeypatch.setattr(timm_unet.TimmUNet, "content", classmethod(lambda *_: pytest.fail("fetched")))
+    monkeypatch.setattr(timm_unet, "_weights_digest", lambda encoder: pytest.fail("fetched"))
     assert verify(record).faults == ()
 
 
