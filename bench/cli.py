@@ -291,6 +291,9 @@ def check(
 
       bench check ./my_operator.py:strength=3
     """
+    from bench.runs.request import check_known
+
+    check_known(names)
     from bench.console.screen import console
     from bench.console.tables import checks_table
     from bench.testing import check as checked
@@ -322,6 +325,9 @@ def describe(
 
       bench describe ct:angles=60+noise:sigma=0.02 -d ellipses
     """
+    from bench.runs.request import check_names
+
+    check_names([operator], [], [dataset])
     from bench.console.screen import console
     from bench.console.tables import certificate_table
     from bench.describe.certificate import certify

@@ -65,14 +65,15 @@ def run_suite(
         BenchError: a run failed; all the others are recorded.
         Interrupted: Ctrl-C.
     """
+    from bench.sweeps.suite import expand, load
+
+    suite = load(name)  # a mistyped one is told before torch is imported
     with console.status("loading"):
         from rich.markdown import Markdown
 
         from bench.leaderboard.suite import write
         from bench.runs.request import specified_dataset
-        from bench.sweeps.suite import expand, load
 
-        suite = load(name)
         runs, left_out = expand(suite, **settings)
     console.print(suite.title, style="bold", markup=False)
     for message in left_out:

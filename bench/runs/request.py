@@ -37,6 +37,18 @@ def check_names(
         part.named(room)
 
 
+def check_known(names: Sequence[str]) -> None:
+    """Refuse names that nothing of any kind has, before anything is imported that takes seconds.
+
+    Raises:
+        UsageError: an unknown name.
+    """
+    rooms = (registry.operators, registry.models, registry.datasets, registry.metrics)
+    for part in (part for name in names for part in parse_chain(name)):
+        if not registry.is_path(part.name) and not any(room.holds(part.name) for room in rooms):
+            raise registry.unknown(part.name, *rooms)
+
+
 def specify(
     operator: str,
     model: str,

@@ -11,16 +11,17 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench import registry
 from bench.component import Component, parse_chain
 from bench.errors import UsageError
-from bench.runs.runner import Run
 from bench.sweeps.grid import Asked, Grid, crossed, grids, meant
-from bench.sweeps.plan import BASELINES, plan
+
+if TYPE_CHECKING:  # a mistyped suite is told before torch is imported
+    from bench.runs.runner import Run
 
 SUITES = files("bench") / "suites"
 
@@ -146,7 +147,7 @@ def expand(
     changes: Mapping[str, Any] | None = None,
     baselines: bool = True,
     **settings: Any,
-) -> tuple[list[Run], list[str]]:
+) -> tuple[list["Run"], list[str]]:
     """All runs of a suite, and one message for each optional block that is left out.
 
     What is given here goes before the suite's own; a block's own dataset stays.
@@ -173,6 +174,8 @@ def expand(
     sizes = [train_sizes or block.train_sizes or suite.train_sizes or (None,) for block in suite.runs]
     if suite.table and max(map(len, sizes)) > 1:
         raise UsageError("the suite's [table] has one row a model: it takes no more than one train size")
+    from bench.sweeps.plan import plan
+
     runs: dict[str, Run] = {}
     left_out = []
     given = {k: v for k, v in (changes or {}).items() if v is not None}
@@ -211,6 +214,8 @@ def _flat(parts: Iterable[Sequence[str]]) -> list[str]:
 
 def _check_layouts(suite: Suite, blocks: Sequence[tuple[Block, Asked]]) -> None:
     """Refuse a table or a figure of operators and models that no block runs: it would stay empty."""
+    from bench.sweeps.plan import BASELINES
+
     run: dict[Any, set[Component | str]] = {}
     for block, asked in blocks:
         models = [*asked.models, *(BASELINES if block.baselines else ())]

@@ -333,6 +333,31 @@ def test_what_a_person_mistypes_is_found_without_torch():
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "describe xor_crt", "describe ct:angels=3", "describe ct -d photoss", "check ct unett",
+        "check ct+noize", "run --suite papper", "run -o ct -m unett", "list unett",
+    ],
+)  # fmt: skip
+def test_every_command_tells_a_mistyped_name_without_torch(words):
+    """``describe``, ``check`` and suites as ``run`` does; the message says that it is unknown."""
+    code = f"""
+        import sys
+        from bench import cli
+        sys.argv = ["bench", *{words.split()!r}]
+        try:
+            cli.main()
+        except SystemExit as end:
+            assert end.code == 2
+        assert "torch" not in sys.modules
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], check=True, capture_output=True, text=True
+    )
+    assert "unknown" in done.stderr or "no parameter" in done.stderr
+
+
 @pytest.mark.parametrize("room_", [registry.operators, registry.models, registry.datasets, registry.metrics])
 def test_the_text_says_what_the_import_says(room_):
     """Parameters read from a file's text are those of its constructor, in order, for all that ships."""
