@@ -48,6 +48,31 @@ def test_a_fitted_model_is_let_go(tmp_path, tiny, monkeypatch):
     assert [model() for model in fitted] == [None]
 
 
+def test_a_model_that_refers_to_itself_is_let_go_before_the_next(tmp_path, tiny, monkeypatch):
+    """Python frees a cycle whenever it likes; peak memory does not depend on it, nor on the order of runs."""
+    import gc
+    import weakref
+
+    from bench.models import NetworkModel
+
+    fitted, there, whole = [], [], NetworkModel.fit
+
+    def noted(self, problem):
+        there.append([model() for model in fitted])
+        fitted.append(weakref.ref(self))
+        self.itself = self
+        return whole(self, problem)
+
+    monkeypatch.setattr(NetworkModel, "fit", noted)
+    gc.disable()
+    try:
+        for seed in (0, 1):
+            Run(specify("denoising", SMALL_UNET, tiny, seed=seed, changes={"epochs": 1})).execute(tmp_path)
+    finally:
+        gc.enable()
+    assert there == [[], [None]]
+
+
 def test_tied_weights_are_recorded(tmp_path, tiny, plugin):
     """A network that uses one weight twice is trained, recorded and restored."""
     from bench.runs.evaluation import evaluate
