@@ -9,13 +9,19 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from ipaddress import ip_address
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from bench.errors import UsageError
 from bench.leaderboard.loading import load
+from bench.losses import find_loss
+from bench.optimizers import find_optimizer
 from bench.runs.following import log_folder, loggers
 from bench.runs.interface import run
+from bench.runs.request import specify
 from bench.runs.runner import Run
 from bench.runs.transfer import targets
 from bench.sweeps import remote
@@ -170,6 +176,27 @@ def test_the_same_scores_as_one_by_one(scheduler, no_shared_disk, tmp_path, harm
     assert written.read_text() == "1 2 "
     again = [r for _, r in sweep(runs, there, means=Means(scheduler=scheduler))]
     assert scores(again) == scores(records)
+
+
+def test_a_loss_and_an_optimiser_travel_too(plugin, tmp_path, monkeypatch):
+    """Files that the recipe names lie where the worker has them, with their parameters."""
+    loss = plugin(
+        "loss",
+        "def mine(image, truth, share: float = 1.0):\n    return share * (image - truth).abs().mean()\n",
+    )
+    optimizer = plugin("slow", "from torch.optim import SGD\n\nclass Slow(SGD):\n    pass\n")
+    changes = {"loss": f"{loss}:share=0.5", "optimizer": optimizer}
+    spec = specify("denoising", "unet:width=4", "photos:size=16,train=8,test=2", changes=changes)
+    worker = SimpleNamespace(local_directory=str(tmp_path / "worker"))
+    monkeypatch.setattr("distributed.get_worker", lambda: worker)
+    parcel = remote.Parcel(spec, "", remote.code_of(spec), tmp_path / "token")
+    for path in (loss, optimizer):
+        Path(path).unlink()
+    there, _ = remote._unpacked(parcel)
+    assert there.recipe.loss.startswith(worker.local_directory)
+    assert there.recipe.loss.endswith("/loss.py:share=0.5")
+    assert find_loss(there.recipe.loss)(torch.ones(2), torch.zeros(2)) == 0.5
+    assert find_optimizer(there.recipe)[0].__name__ == "Slow"
 
 
 @pytest.mark.parametrize("harm", [KILL, KILL_WORKER, EAT])
