@@ -67,15 +67,16 @@ def test_a_wrong_suite(attack, text, message):
 
 
 def test_one_parameter_written_in_two_ways(attack):
-    """``sigma=1e-2`` in the table is the run of ``sigma=0.01``: no empty cell."""
-    table = '[table]\nrows = [{title = "Mean", model = "mean"}]\n'
+    """``sigma=1e-2`` in the table is the run of ``sigma=0.01``: no empty cell; of a model likewise."""
+    table = '[table]\nrows = [{title = "TV", model = "tv:weight=5e-2,iterations=5"}]\n'
     table += 'columns = [{title = "c", operator = "noise:sigma=1e-2"}]\n'
-    block = '[[runs]]\noperators = ["noise:sigma=0.01"]\nmodels = ["mean"]\nbaselines = false\n'
+    block = '[[runs]]\noperators = ["noise:sigma=0.01"]\nmodels = ["tv:iterations=5,weight=0.05"]\n'
+    block += "baselines = false\n"
     data = 'dataset = "ellipses:size=16,train=4,test=4"\n'
     Path("mine.toml").write_text(HEAD + data + block + table)
     code, said = attack(["run", "mine.toml"])
     assert code == 0, said
-    (row,) = re.findall(r"\| Mean \|(.*)\|", Path("results/suites/mine/table.md").read_text())
+    (row,) = re.findall(r"\| TV \|(.*)\|", Path("results/suites/mine/table.md").read_text())
     assert "-" not in row
 
 
