@@ -39,6 +39,8 @@ class Metric(ABC):
     #: Whether it asks how the raw reconstruction explains the measurement, whatever the protocol does
     #: with images; it is then computed image by image, and averaged over a volume.
     of_measurement: bool = False
+    #: Whether making one downloads weights where they are not here: no record switches that on.
+    fetches: bool = False
 
     @abstractmethod
     def __call__(

@@ -21,6 +21,7 @@ from bench.parameters import Parameters
 class LearnedMetric(Metric):
     """A metric that is a network with weights from elsewhere: their content is part of a run's name."""
 
+    fetches = True
     network: nn.Module
 
     def weights(self) -> dict[str, Tensor]:

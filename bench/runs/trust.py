@@ -1,7 +1,8 @@
 """What a record names but nobody else has: nothing of it is imported, opened or fetched.
 
 Operators, models, losses and metrics of this project, and the images that come with it, need no word. Other
-code and data have to be named by whoever reads the record, in the same call.
+code and data, and metrics that fetch the weights of a network, have to be named by whoever reads the record,
+in the same call.
 """
 
 import os
@@ -93,6 +94,8 @@ class _Reader:
             return Component(self._file(f"{room.kind} {part.name}", part.name), params)
         own = (room.room / f"{part.name}.py").is_file() and part.name.isidentifier()
         free = own and (room is not registry.datasets or part.name in EMBEDDED or bool(named))
+        if own and room is registry.metrics:
+            free = not room.load(part.name).fetches
         if not free and part.name not in self.given:
             self.missing.append(part.name)
         return Component(part.name, params)

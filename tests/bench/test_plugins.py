@@ -102,18 +102,7 @@ class Broken(nn.Module):
 def test_a_network_in_terminal_and_record(plugin, tmp_path, tiny, monkeypatch, capsys):
     """A module is built when it is trained: the run fails, and the line stands wherever the reason does."""
     path = plugin("broken", NETWORK)
-    words = [
-        "run",
-        "--no-baselines",
-        "-o",
-        "denoising",
-        "-m",
-        path,
-        "-d",
-        tiny,
-        "--results",
-        tmp_path / "results",
-    ]
+    words = f"run --no-baselines -o denoising -m {path} -d {tiny} --results {tmp_path / 'results'}".split()
     code, said = run(monkeypatch, capsys, *words)
     assert code == 1
     assert said.count(f"ValueError: no width ({path}, line 6)") == 2  # as it happens, and at the end
@@ -124,18 +113,9 @@ def test_a_network_in_terminal_and_record(plugin, tmp_path, tiny, monkeypatch, c
 def test_a_model_in_terminal_and_record(plugin, tmp_path, tiny, monkeypatch, capsys):
     """A wrapped error has its line once in the terminal, and its place in the record."""
     path, _ = mine(plugin, "model", "KeyError")
-    words = [
-        "run",
-        "--no-baselines",
-        "-o",
-        "denoising",
-        "-m",
-        f"{path}:width=1",
-        "-d",
-        tiny,
-        "--results",
-        tmp_path / "results",
-    ]
+    words = (
+        f"run --no-baselines -o denoising -m {path}:width=1 -d {tiny} --results {tmp_path / 'results'}"
+    ).split()
     code, said = run(monkeypatch, capsys, *words)
     assert code == 1
     assert f"'no width' ({path}, line 6)" in said
@@ -148,20 +128,9 @@ def test_a_model_in_terminal_and_record(plugin, tmp_path, tiny, monkeypatch, cap
 def test_a_metric(plugin, tmp_path, tiny, monkeypatch, capsys):
     """It is tried before anything is trained."""
     path, _ = mine(plugin, "metric")
-    words = [
-        "run",
-        "--no-baselines",
-        "-o",
-        "denoising",
-        "-m",
-        "mean",
-        "-d",
-        tiny,
-        "--metric",
-        path,
-        "--results",
-        tmp_path / "results",
-    ]
+    words = (
+        f"run --no-baselines -o denoising -m mean -d {tiny} --metric {path} --results {tmp_path / 'results'}"
+    ).split()
     code, said = run(monkeypatch, capsys, *words)
     assert code == 2
     assert "mine.py, line 9: raised ValueError on a training image: no luck" in said
@@ -170,20 +139,7 @@ def test_a_metric(plugin, tmp_path, tiny, monkeypatch, capsys):
 def test_a_logger(plugin, tmp_path, tiny, monkeypatch, capsys):
     """What it raises costs one line, with its place."""
     path, _ = mine(plugin, "logger")
-    words = [
-        "run",
-        "--no-baselines",
-        "-o",
-        "denoising",
-        "-m",
-        "unet:width=4",
-        "-d",
-        tiny,
-        "--epochs",
-        "1",
-        "--log",
-        path,
-    ]
+    words = f"run --no-baselines -o denoising -m unet:width=4 -d {tiny} --epochs 1 --log {path}".split()
     code, said = run(monkeypatch, capsys, *words, "--results", tmp_path / "results")
     assert code == 0
     assert f"mine: ValueError: no luck ({path}, line 9); it is told no more" in said

@@ -276,6 +276,16 @@ def test_nothing_is_fetched_because_a_record_says_so(copy, monkeypatch):
         verify(Record.read(folder), ["mnist", str(folder)])
 
 
+@pytest.mark.parametrize("metric", ["lpips", "dists"])
+def test_no_weights_of_a_metric_are_fetched(copy, metric, monkeypatch):
+    """A metric whose network torchvision would download is named by the reader, or is not made at all."""
+    monkeypatch.setattr("bench.metrics._perceptual.library", lambda *names: pytest.fail("it was made"))
+    folder = copy()
+    edit(folder, lambda c: c["spec"].update(metrics=[{"name": metric, "params": {}}]))
+    with pytest.raises(UsageError, match=f"--trust {metric}"):
+        verify(Record.read(folder))
+
+
 def test_a_trusted_folder_is_used(tmp_path):
     """The reader's own images verify a run on them."""
     (tmp_path / "images").mkdir()
