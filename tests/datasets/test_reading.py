@@ -1,5 +1,6 @@
 """Images on their way to a model: windows, sizes, recorded measurements, and streams from disk."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -292,3 +293,12 @@ def test_numpy_images_are_read():
     """An array in place of a tensor is what most readers return."""
     split = InMemory(np.zeros((4, 1, 9, 8), np.float32))
     assert next(Problem(Noise((1, 9, 8)), Splits(split, split)).test_batches()).x.shape == (4, 1, 9, 8)
+
+
+def test_a_worker_whose_parent_is_gone_ends():
+    """A parent may be killed before torch's own watch begins, which then watches the wrong process."""
+    worker = multiprocessing.get_context("fork").Process(target=reading._follow, args=(os.getpid() + 1, 0))
+    worker.start()
+    worker.join(60)
+    assert worker.exitcode == 1
+    reading._follow(os.getppid(), 0)  # with its parent alive, it goes on

@@ -25,6 +25,8 @@ def test_every_known_reference_runs_along(operator, expected, tiny):
 def test_what_is_run_once_is_the_same_for_every_training_seed(name, make_problem):
     """A model that says ``seeded = False`` gives the same images whatever the training seed."""
     problem = make_problem("xor_ctr+noise:sigma=0.05")
+    if Component(name).build(registry.models).fits(problem.operator):
+        problem = make_problem("deblurring")
     y, _, operator = next(problem.test_batches())
     images = []
     for seed in (0, 1):

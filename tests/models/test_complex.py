@@ -7,7 +7,7 @@ import torch
 from bench import registry
 from bench.component import Component, parse_chain
 from bench.datasets import Splits
-from bench.models import _linear
+from bench.models.shared import linear
 from bench.operators.shared.cartesian import Cartesian, Scan
 from bench.problem import Problem, build_operator
 from bench.recipe import Recipe
@@ -100,19 +100,19 @@ def test_a_norm_that_is_told_is_right(text):
     if text.startswith("deepinv"):
         pytest.importorskip("deepinv")
     seen = problem(text)
-    system = _linear.System(seen.operator, torch.device("cpu"))
+    system = linear.System(seen.operator, torch.device("cpu"))
     assert system.operator.norm is not None
     system.norm = 1.0
-    found = system._norm(torch.device("cpu")) / _linear.MARGIN
+    found = system._norm(torch.device("cpu")) / linear.MARGIN
     assert system.operator.norm == pytest.approx(found, rel=1e-3)
 
 
 def test_operators_of_items_need_no_power_iteration(monkeypatch):
     """Recorded scans say their norm: maps whose squares sum to 4 have 2."""
-    monkeypatch.setattr(_linear.System, "_norm", lambda *_: pytest.fail("power iteration"))
+    monkeypatch.setattr(linear.System, "_norm", lambda *_: pytest.fail("power iteration"))
     lines = torch.ones(16, dtype=torch.bool)
     maps = torch.ones(4, 16, 16, dtype=torch.complex64)
     for scan, norm in ((Scan((16, 16), lines), 1.0), (Scan((16, 16), lines, maps), 2.0)):
         operator = Cartesian((1, 16, 16), [scan], 4, (16, 16))
-        system = _linear.System(operator, torch.device("cpu"))
+        system = linear.System(operator, torch.device("cpu"))
         assert system.bare_norm == pytest.approx(norm)

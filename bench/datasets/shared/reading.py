@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -171,6 +172,7 @@ class Source:
             num_workers=workers,
             pin_memory=self.device.type == "cuda",
             multiprocessing_context="fork",
+            worker_init_fn=partial(_follow, os.getpid()),
             generator=torch.Generator(),  # else it draws from the global one
         )
 
@@ -194,6 +196,12 @@ class Source:
             return images
         fits = images.nbytes < torch.cuda.mem_get_info(self.device)[0] / 2
         return images.to(self.device) if fits else None
+
+
+def _follow(parent: int, worker: int) -> None:
+    """End a worker process whose parent was killed before it looked: torch would have it wait for ever."""
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _kept(reader: Reader) -> Reader:
