@@ -1,6 +1,7 @@
 """The command line: parse, call, print."""
 
 import io
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -56,6 +57,8 @@ def main() -> None:
         # A terminal that knows no such character, or text that is none, ends no command.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if os.environ.get("_BENCH_COMPLETE") == "complete_bash":
+        completion.join_words(os.environ)
     try:
         app()
     except BenchError as error:

@@ -15,7 +15,7 @@ def _offered(line: str) -> list[str]:
     asked = {"_BENCH_COMPLETE": "complete_fish", "_TYPER_COMPLETE_ARGS": line}
     asked["_TYPER_COMPLETE_FISH_ACTION"] = "get-args"
     told = CliRunner().invoke(app, [], env=asked, prog_name="bench").output
-    return [row.partition("\t")[0] for row in told.splitlines()]
+    return [row.partition("\t")[0] for row in told.splitlines() if row]
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,59 @@ def _offered(line: str) -> list[str]:
 def test_names_of_components_are_completed(line, offered):
     """Each option offers what fits it; of a chain, its last part is completed."""
     assert _offered(line) == offered
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("bench run --operator ct:an", ["ct:angles=", "ct:angles=30"]),
+        ("bench run --operator ct:angles=3", ["ct:angles=30"]),
+        ("bench run --operator xor_ctr+noise:si", ["xor_ctr+noise:sigma="]),
+        ("bench run -o ct -m unet:width=8,res", ["unet:width=8,residual=", "unet:width=8,residual=True"]),
+        ("bench run -d folder:pa", ["folder:path="]),
+        ("bench run -o ct:angles=30,angl", []),
+        ("bench run -o nothing:an", []),
+    ],
+)
+def test_parameters_are_completed(line, offered):
+    """After a name and a colon its parameters are offered, those given left out; of one, its default too."""
+    assert _offered(line) == offered
+
+
+def test_parameters_of_an_own_file_are_read_not_run(tmp_path):
+    """A file that has parameters of its own is not imported for Tab."""
+    path = tmp_path / "own.py"
+    path.write_text(
+        "from bench import Operator\nraise SystemExit\n"
+        "class Own(Operator):\n    def __init__(self, image_shape, strength=3): ..."
+    )
+    assert _offered(f"bench run -o {path}:st") == [f"{path}:strength=", f"{path}:strength=3"]
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["run", "-o", "ct", ":", "an"], ["angles=", "angles=30"]),
+        (["run", "--operator", "=", "ct", ":", "an"], ["angles=", "angles=30"]),
+        (["run", "--operator", "="], None),
+        (["run", "-o", "xor_ctr+noise", ":"], ["sigma=", "photons=", "salt_pepper=", "bits="]),
+        (
+            ["run", "-o", "ct:angles=15", "-m", "unet", ":", "width", "=", "8,res"],
+            ["8,residual=", "8,residual=True"],
+        ),
+        (["run", "-o", "ct", ":", "angles", "=", "15", "-m", "pixel_g"], ["pixel_gate"]),
+    ],
+)
+def test_bash_breaks_words_and_gets_their_last_part(words, offered):
+    """Bash cuts words at ``:`` and ``=``, and puts what it is told in place of the last part alone."""
+    asked = {"_BENCH_COMPLETE": "complete_bash", "COMP_CWORD": str(len(words))}
+    asked["COMP_WORDS"] = "\n".join(["bench", *words])
+    code = "import sys; sys.argv = ['bench']; from bench.cli import main; main()"
+    told = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | asked, capture_output=True, text=True, check=True
+    )
+    found = told.stdout.split()
+    assert "xor_ctr" in found if offered is None else found == offered
 
 
 def test_names_of_recorded_runs_are_completed(tmp_path, monkeypatch):
