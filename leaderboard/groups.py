@@ -7,7 +7,6 @@ from functools import cached_property
 
 import numpy as np
 
-from bench.leaderboard import loading
 from bench.leaderboard.methods import Method
 from bench.leaderboard.scales import Scale, scale
 from bench.leaderboard.statistics import Design
@@ -116,7 +115,7 @@ def _problem(record: Record) -> Hashable:
         record.spec.protocol,
         record.spec.learned.train_size,
         record.numbers,
-        hash(tuple(loading.groups(record))),
+        record.units.grouping,
     )
 
 
@@ -160,7 +159,7 @@ def _methods(records: Sequence[Record]) -> list[Method]:
         alike[spec.model, spec.recipe, spec.device.partition(":")[0], record.role, source].append(record)
     parts = [part for runs in alike.values() for part in _versions(runs)]
     ordered = [tuple(sorted(part, key=lambda r: r.spec.seed)) for part in parts]
-    design = Design.of(loading.groups(records[0]))
+    design = Design.of(records[0].units.groups)
     return [Method(label, runs, design) for label, runs in zip(_labels(ordered), ordered, strict=True)]
 
 

@@ -8,19 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 
 from bench.errors import BenchError, UsageError
-from bench.leaderboard.estimates import Array
 from bench.leaderboard.scales import scale
 from bench.metrics import mean_score
-from bench.runs.reading import MOST_JSON, columns, json_of, opened
+from bench.runs.reading import MOST_JSON, json_of, opened
 from bench.runs.record import OutdatedError, Record, runs_folder
 from bench.text import printable
 
-#: Metrics that every record has, and columns of a history that are read.
-SCORES, HISTORY = ("psnr", "ssim"), ("epoch", "loss", "validation_psnr", "lr", "seconds", "images")
+#: Metrics that every record has.
+SCORES = ("psnr", "ssim")
 #: Folders that a summary names, and characters of a line on one of them.
 NAMED, LONGEST_LINE = 5, 300
 
@@ -83,12 +80,9 @@ def load(results: Path) -> Loaded:
         raise UsageError(f"{results} is no results folder: it has no folder called runs")
     folders = sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != ".")
     records, skipped, outdated = [], [], []
-    known: dict[int, npt.NDArray[Any]] = {}
     for run in folders:
         try:
-            record = read_checked(run)
-            _share_groups(record, known)
-            records.append(record)
+            records.append(read_checked(run))
         except OutdatedError:
             outdated.append(printable(run.name))
         except BenchError as error:
@@ -129,69 +123,15 @@ def read_checked(folder: Path) -> Record:
     if record.fingerprint != folder.name:
         raise BenchError(f"holds run {record.fingerprint}: a copy under another name")
     if record.status == "ok":
-        _keep_scores(record, folder / "scores.parquet")
+        _check_scores(record)
     return record
 
 
-#: Where a record keeps the columns that were read; the table of pandas costs far more.
-_CACHE, _GROUPS = "_scores_by_name", "_groups"
-
-
-def scores(record: Record, name: str) -> Array:
-    """One score of every scoring unit of a run, ``(units,)``."""
-    if _CACHE not in record.__dict__:
-        record.__dict__[_CACHE] = {n: record.per_unit[n].to_numpy(float) for n in record.scores}
-    column: Array = record.__dict__[_CACHE][name]
-    return column
-
-
-def groups(record: Record) -> npt.NDArray[Any]:
-    """Which photograph, patient or volume each scoring unit comes from, ``(units,)`` texts."""
-    if _GROUPS not in record.__dict__:
-        record.__dict__[_GROUPS] = record.per_unit["group"].to_numpy()
-    found: npt.NDArray[Any] = record.__dict__[_GROUPS]
-    return found
-
-
-def history(record: Record) -> pd.DataFrame:
-    """A run's training history; empty if it was not trained or the file cannot be read."""
-    if "history" not in record.__dict__:
-        record.__dict__["history"] = _history(record.folder / "history.parquet" if record.folder else None)
-    found: pd.DataFrame = record.__dict__["history"]
-    return found
-
-
-def _history(path: Path | None) -> pd.DataFrame:
-    if path is None or not path.exists():
-        return pd.DataFrame()
-    try:
-        found = pd.DataFrame(columns(path, HISTORY))
-    except BenchError:
-        return pd.DataFrame()
-    finite = np.isfinite(found["epoch"]) & found["epoch"].between(1, 1e9)
-    return found[finite].reset_index(drop=True)
-
-
-def _keep_scores(record: Record, path: Path) -> None:
-    """Read and check the scores of each unit, and keep them with the record."""
+def _check_scores(record: Record) -> None:
+    """Scores must be as many as the record says, and have the mean it says."""
     if missing := [name for name in SCORES if name not in record.scores]:
         raise BenchError(f"record.json has no {' and no '.join(missing)}")
-    found = columns(path, record.scores, "group")
-    record.__dict__[_GROUPS] = found.pop("group")
-    record.__dict__[_CACHE] = found
-    _check_scores(record, found)
-
-
-def _share_groups(record: Record, known: dict[int, npt.NDArray[Any]]) -> None:
-    """Let records of the same images have one array of names: a million names take 70 MB."""
-    if (names := record.__dict__.get(_GROUPS)) is not None:
-        first = known.setdefault(hash(tuple(names)), names)
-        if first is not names and np.array_equal(first, names):
-            record.__dict__[_GROUPS] = first
-
-
-def _check_scores(record: Record, columns: dict[str, Array]) -> None:
-    """Scores must be as many as the record says, and have the mean it says."""
+    columns = record.units.scores
     count, images, volumes = len(columns["psnr"]), record.data.test, record.data.groups
     if count not in (images, volumes) or not count:
         known = f"{images} images of {volumes} groups"

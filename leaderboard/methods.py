@@ -1,16 +1,22 @@
 """One method of a table: the runs of one model with one recipe, and what its trainings say together."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
-from bench.leaderboard import loading
+from bench.errors import BenchError
 from bench.leaderboard.estimates import Array
 from bench.leaderboard.scales import Scale, scale
 from bench.leaderboard.statistics import Design, Summary, means, summary
 from bench.metrics import counted, mean_scores
+from bench.runs.reading import columns
 from bench.runs.record import Record
+
+#: Columns of a history that are read.
+HISTORY = ("epoch", "loss", "validation_psnr", "lr", "seconds", "images")
 
 
 @dataclass(frozen=True)
@@ -54,19 +60,32 @@ class Method:
         """How many trainings its scores rest on; 0 for a method without training."""
         return len(self.records) if self.trained else 0
 
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """What the first run's training was like, a row per epoch (:class:`bench.training.Epoch`); empty if
+        it was not trained or the file cannot be read.
+        """
+        folder = self.first.folder
+        if folder is None or not (folder / "history.parquet").exists():
+            return pd.DataFrame()
+        with suppress(BenchError):
+            found = pd.DataFrame(columns(folder / "history.parquet", HISTORY))
+            return found[found["epoch"].between(1, 1e9)].reset_index(drop=True)
+        return pd.DataFrame()
+
     def scale(self, name: str) -> Scale:
         """Unit and direction of a metric."""
         return scale(name, self.first)
 
     def runs(self, name: str = "psnr") -> Array:
         """Scores of every run as they count in a mean, ``(runs, units)``."""
-        rows = np.stack([loading.scores(record, name) for record in self.records])
+        rows = np.stack([record.units.scores[name] for record in self.records])
         counts: Array = counted(rows, self.scale(name).unit)
         return counts
 
     def score(self, name: str = "psnr") -> Array:
         """Scores of every unit, averaged over runs: ``(units,)``; exact where all runs are."""
-        rows = np.stack([loading.scores(record, name) for record in self.records])
+        rows = np.stack([record.units.scores[name] for record in self.records])
         if len(rows) == 1:
             single: Array = rows[0]
             return single
@@ -87,7 +106,7 @@ class Method:
     @cached_property
     def design(self) -> Design:
         """Which group each scoring unit belongs to, and what it weighs."""
-        return self.shared or Design.of(loading.groups(self.first))
+        return self.shared or Design.of(self.first.units.groups)
 
     def summary(self, name: str, design: Design) -> Summary | None:
         """What its tests need, larger is better; None where a unit has no finite score."""
@@ -124,4 +143,4 @@ class Method:
 
     def count(self, value: float, name: str = "psnr") -> int:
         """Largest number of units of a run with this score: ``inf`` counts exact, ``-inf`` failed ones."""
-        return max(int((loading.scores(record, name) == value).sum()) for record in self.records)
+        return max(int((record.units.scores[name] == value).sum()) for record in self.records)

@@ -1,5 +1,6 @@
 """The sample images of a run as they are stored, and their errors."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from bench.errors import BenchError
 from bench.pictures import rgb
 from bench.runs.reading import tensors
 from bench.runs.record import Record
+from bench.text import decibel
 
 #: What sample images are of, and how many of a run are shown at most.
 KINDS, MOST_SAMPLES = ("measurement", "reconstruction", "truth"), 64
@@ -40,6 +42,14 @@ def samples(record: Record) -> Samples | None:
         return None
     measurement, reconstruction, truth = (rgb(found[kind]) for kind in KINDS)
     return Samples(measurement, reconstruction, truth, tuple(found["number"].tolist()))
+
+
+def captions(record: Record, numbers: Iterable[int]) -> tuple[str, ...]:
+    """PSNR of test images of a run; none where a unit is a volume: its images share one."""
+    values = record.units.scores["psnr"]
+    if record.data.unit != "image":
+        return ()
+    return tuple(decibel(values[i]) if i < len(values) else "" for i in numbers)
 
 
 def sample_tensors(record: Record) -> dict[str, Array]:

@@ -12,10 +12,9 @@ from bench import registry
 from bench.component import Component, parse_chain
 from bench.errors import UsageError
 from bench.files import replace, replacing
-from bench.leaderboard.samples import sample_tensors
+from bench.leaderboard.samples import captions, sample_tensors
 from bench.pictures import sheet
 from bench.runs.record import Record
-from bench.text import decibel
 
 if TYPE_CHECKING:
     from bench.sweeps.suite import FigureLayout, Suite, TableLayout
@@ -112,7 +111,7 @@ def figure(layout: "FigureLayout", records: Sequence[Record]) -> Image.Image | N
     if not all(matches for _, matches in found):
         return None
     rows: dict[str, Any] = {}
-    captions: dict[str, list[str]] = {}
+    told: dict[str, Sequence[str]] = {}
     for model, matches in found:
         record = matches[0]
         samples = sample_tensors(record)
@@ -120,10 +119,10 @@ def figure(layout: "FigureLayout", records: Sequence[Record]) -> Image.Image | N
             return None
         rows.setdefault("measurement", samples["measurement"])
         rows[model] = samples["reconstruction"]
-        captions[model] = [decibel(value) for value in record.per_unit["psnr"]]
+        told[model] = captions(record, samples["number"])
     rows["truth"] = samples["truth"]
     shown = min(map(len, rows.values()))
-    return sheet({name: stack[:shown] for name, stack in rows.items()}, captions, layout.title)
+    return sheet({name: stack[:shown] for name, stack in rows.items()}, told, layout.title)
 
 
 def _matching(records: Sequence[Record], operator: str, model: str) -> list[Record]:

@@ -11,6 +11,7 @@ from bench import registry, tensors
 from bench.errors import BenchError
 from bench.metrics import mean_score
 from bench.operators import Operator
+from bench.runs import units
 from bench.runs.assembly import certificate, duplicates_in, learned_from, load_images
 from bench.runs.evaluation import Scored
 from bench.runs.fitting import Fitted
@@ -33,7 +34,7 @@ def publish(run: "Run", results: Path, fitted: Fitted, scored: Scored, origin: P
     title = f"{run.spec.operator_label}, {run.spec.model.label}"
     record = _complete(run, fitted, scored, origin)
     with writing(results, run.fingerprint) as folder:
-        scored.scores.to_parquet(folder / "scores.parquet")
+        units.write(folder, scored.scores)
         pd.DataFrame([vars(epoch) for epoch in fitted.history]).to_parquet(folder / "history.parquet")
         if not run.spec.trained_on:  # else they lie in the record that it names
             tensors.save(folder / "model.safetensors", fitted.model.state())

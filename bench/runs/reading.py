@@ -67,7 +67,8 @@ def contents(path: Path, most: int) -> bytes:
     """The bytes of a regular file; see :func:`opened`."""
     with opened(path, most) as file:
         try:
-            return file.read(most)
+            # A reader that is asked for more reserves memory for all of it.
+            return file.read(min(most, os.fstat(file.fileno()).st_size))
         except OSError as error:
             raise BenchError(f"{path.name} cannot be read ({error})") from error
 

@@ -16,6 +16,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import pandas as pd
 from pydantic import BeforeValidator, JsonValue, StringConstraints, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -37,6 +38,7 @@ from bench.runs.parts import (
     Timing,
 )
 from bench.runs.reading import columns, json_of, sha256
+from bench.runs.units import Units
 from bench.spec import NUMBERS, RunSpec
 
 SCHEMA = 2
@@ -134,12 +136,22 @@ class Record:
         return f"{self.operator} on {self.spec.dataset.label}{size}"
 
     @cached_property
+    def units(self) -> Units:
+        """Scores of each scoring unit, as arrays.
+
+        Raises:
+            BenchError: they cannot be read.
+        """
+        if not (self.folder and self.scores):
+            return Units({}, np.array([], object))
+        return Units.read(self.folder, self.scores)
+
+    @cached_property
     def per_unit(self) -> pd.DataFrame:
         """Scores of each scoring unit: one column per metric, and ``group``, the text that independent
         images do not share.
         """
-        path = self.folder / "scores.parquet" if self.folder and self.scores else None
-        return pd.DataFrame(columns(path, self.scores, "group")) if path else pd.DataFrame()
+        return self.units.frame() if self.scores else pd.DataFrame()
 
     @cached_property
     def history(self) -> pd.DataFrame:

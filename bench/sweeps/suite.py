@@ -80,7 +80,7 @@ class TableLayout(_Strict):
 
 
 class FigureLayout(_Strict):
-    """Measurement, the models' reconstructions and the truth, of the first test images."""
+    """Measurement, the models' reconstructions and the truth, of the test images that runs keep."""
 
     name: str = Field(pattern=r"^[\w-]+$")
     title: str

@@ -8,7 +8,6 @@ import numpy as np
 
 from bench.leaderboard.estimates import Array
 from bench.leaderboard.groups import Group
-from bench.leaderboard.loading import history
 from bench.leaderboard.methods import Method
 from bench.leaderboard.page.drawing import LETTER, WIDTH, Axis, Drawing, across, upward
 from bench.leaderboard.plots import placing
@@ -114,7 +113,7 @@ def training(group: Group, looks: Looks, name: str) -> Drawing | None:
     """``validation_psnr`` or ``loss`` after every epoch, of each method's first training."""
     curves = {}
     for entry in group.entries:
-        curve = history(entry.first)
+        curve = entry.history
         if len(curve) > 1 and name in curve:
             curves[entry.label] = list(zip(curve.epoch.tolist(), curve[name].tolist(), strict=True))
     title = {"validation_psnr": "Validation PSNR (dB)", "loss": "Training loss"}[name]

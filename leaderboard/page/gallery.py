@@ -10,12 +10,10 @@ import numpy as np
 from PIL import Image
 
 from bench.leaderboard.groups import Group
-from bench.leaderboard.loading import scores
 from bench.leaderboard.page.names import run_name
-from bench.leaderboard.samples import Samples, samples
+from bench.leaderboard.samples import Samples, captions, samples
 from bench.pictures import LEAST_ERROR, absolute, error_colours
 from bench.runs.record import Record
-from bench.text import decibel
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ class Gallery:
     def _add_run(self, record: Record, found: Samples) -> None:
         name = run_name(record)
         self.strips[record.fingerprint] = replace(
-            self._write(found.reconstruction, name, _captions(record, found)), numbers=found.numbers
+            self._write(found.reconstruction, name, captions(record, found.numbers)), numbers=found.numbers
         )
         given = self._given[record.fingerprint] = _digest(found.truth, found.measurement)
         if f"{given}-truth" not in self.strips:
@@ -116,14 +114,6 @@ class Gallery:
         picture.save(self.folder / "images" / f"{name}.png", compress_level=3)
         alike = count > 1 and bool((images == images[:1]).all())
         return Strip(f"images/{name}.png", count, width, height, captions, axes, alike)
-
-
-def _captions(record: Record, found: Samples) -> tuple[str, ...]:
-    """PSNR of the images of a run; none where a unit is a volume: its images share one."""
-    values = scores(record, "psnr")
-    if record.data.unit != "image":
-        return ()
-    return tuple(decibel(values[i]) if i < len(values) else "" for i in found.numbers)
 
 
 def _digest(*stacks: np.ndarray[Any, Any]) -> str:

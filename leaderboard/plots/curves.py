@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bench.leaderboard.loading import history
 from bench.leaderboard.plots import placing
 from bench.leaderboard.plots.grid import Looks, bound, cut, figure_of, largest, looks_of
 from bench.leaderboard.plots.spans import Span
@@ -20,7 +19,7 @@ def training(board: Board) -> Figure | None:
     """PSNR of the validation split after every epoch, of each method's first training."""
     found, panels = looks_of(board), []
     for ranking in largest(board):
-        curves = {e.label: history(e.first) for e in ranking.group.entries}
+        curves = {e.label: e.history for e in ranking.group.entries}
         curves = {label: curve for label, curve in curves.items() if len(curve) > 1}
         if curves:
             panels.append(

@@ -11,6 +11,7 @@ import shutil
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -20,6 +21,7 @@ from bench.component import Component
 from bench.leaderboard import page
 from bench.leaderboard.table import board
 from bench.recipe import Recipe
+from bench.runs import units
 from bench.runs.parts import Data, Provenance
 from bench.runs.record import Record
 from bench.spec import RunSpec
@@ -77,7 +79,7 @@ def _write(results, operator, dataset, model, seed, psnr, files):
     folder.mkdir(parents=True)
     (folder / "record.json").write_text(record.to_json())
     groups = [f"photograph {number % GROUPS}" for number in range(len(psnr))]
-    pq.write_table(pa.table({"psnr": psnr, "ssim": ssim, "group": groups}), folder / "scores.parquet")
+    units.write(folder, pd.DataFrame({"psnr": psnr, "ssim": ssim, "group": groups}))
     for path in files:
         (folder / path.name).hardlink_to(path)
 
