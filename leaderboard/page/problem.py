@@ -77,9 +77,11 @@ def pairs(ranking: Ranking, strips: Mapping[str, Strip]) -> dict[str, Any] | Non
     entries = ranking.group.entries[:MOST_PAIRED]
     if len(entries) < 2:
         return None
+    models_first = sorted(range(len(entries)), key=lambda i: entries[i].role != "model")
     shown = [strips[r.fingerprint] for e in entries for r in e.records if r.fingerprint in strips]
     return {
         "methods": [e.label for e in entries],
+        "start": models_first[:2],
         "sentences": [[_sentence(ranking, i, j) for j in range(len(entries))] for i in range(len(entries))],
         "runs": [[_training(ranking, record, strips) for record in e.records] for e in entries],
         "images": max((strip.count for strip in shown), default=0),
@@ -112,7 +114,8 @@ def _sentence(ranking: Ranking, i: int, j: int) -> str:
         "not tested": f"{first} against {second}, not tested",
     }[verdict.outcome]
     gap = number(metric.sign * verdict.difference, metric.digits, sign=True)
-    half = f" ± {number(verdict.half_width, metric.digits)}" if math.isfinite(verdict.half_width) else ""
+    known = math.isfinite(verdict.half_width) and math.isfinite(verdict.difference)
+    half = f" ± {number(verdict.half_width, metric.digits)}" if known else ""
     parts = [f"{told}: {gap}{half} {metric.unit}".rstrip()]
     if math.isfinite(verdict.corrected):
         parts.append(f"p = {verdict.corrected:.2g} after Holm's correction")

@@ -50,7 +50,7 @@ class Site:
     def write(self) -> None:
         for name in ("assets", "images", "problems", "runs", "downloads"):
             (self.folder / name).mkdir()
-        for name in ("page.css", "page.js", "table.js"):
+        for name in ("page.css", "page.js", "table.js", "zoom.js"):
             own = files("bench.leaderboard.page") / "static" / name
             (self.folder / "assets" / name).write_bytes(own.read_bytes())
         export.write(self.board, self.folder / "downloads")

@@ -10,6 +10,7 @@ from importlib.resources import files
 import numpy as np
 import pytest
 from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
@@ -240,20 +241,24 @@ def test_a_run_opens_with_its_pictures_and_its_curves(opened):
 
 
 def test_two_methods_are_compared_with_the_pairs_verdict(opened):
-    """The sentence is the board's verdict on the chosen pair, the slider shows their images."""
+    """The two best models first; the sentence is the board's verdict, the slider shows the images."""
     opened.find_element(By.LINK_TEXT, "xor_ctr").click()
+    told = opened.find_element(By.CSS_SELECTOR, "#compare output")
+    assert told.text.startswith("unet is shown better than dncnn: +1.00 ±")
     choices = [Select(opened.find_element(By.NAME, name)) for name in ("first", "second")]
-    choices[0].select_by_visible_text("unet")
-    choices[1].select_by_visible_text("dncnn")
-    assert opened.find_element(By.TAG_NAME, "output").text.startswith(
-        "unet is shown better than dncnn: +1.00 ±"
-    )
+    choices[0].select_by_visible_text("dncnn")
+    choices[1].select_by_visible_text("unet")
+    assert told.text.startswith("dncnn is shown worse than unet: −1.00 ±")
     shown = [image.get_attribute("alt") for image in opened.find_elements(By.CSS_SELECTOR, ".over img")]
-    assert shown == ["unet, test image 3", "dncnn, test image 3"]
+    assert shown == ["dncnn, test image 3", "unet, test image 3"]
+    choices[1].select_by_visible_text("inverse")
+    assert (
+        told.text == "dncnn against inverse, not tested: −∞ dB; better on 0 % of the images, worse on 100 %."
+    )
     opened.get("about:blank#")
     opened.back()
-    assert opened.current_url.endswith("#first=unet&second=dncnn")
-    assert opened.find_element(By.TAG_NAME, "output").text.startswith("unet is shown better than dncnn")
+    assert opened.current_url.endswith("#first=dncnn&second=inverse")
+    assert opened.find_element(By.CSS_SELECTOR, "#compare output").text.startswith("dncnn against inverse")
 
 
 def test_two_trainings_of_a_method_are_compared(chromium, make, results):
@@ -264,31 +269,72 @@ def test_two_trainings_of_a_method_are_compared(chromium, make, results):
     page.write(board(results), results / "leaderboard")
     (path,) = (results / "leaderboard" / "problems").glob("*.html")
     chromium.get(f"{path.as_uri()}#first=unet&second=unet&second_seed=2&image=12")
-    assert chromium.find_element(By.TAG_NAME, "output").text.startswith("Two trainings of unet")
+    assert chromium.find_element(By.CSS_SELECTOR, "#compare output").text.startswith("Two trainings of unet")
     told = chromium.find_element(By.ID, "trainings").text
     assert told == "What is shown: unet, seed 0: 18.00 dB; unet, seed 2: 20.00 dB."
     sources = [i.get_attribute("src") for i in chromium.find_elements(By.CSS_SELECTOR, ".over img")]
     assert len(set(sources)) == 2
     assert Select(chromium.find_element(By.NAME, "image")).first_selected_option.text == "12"
     Select(chromium.find_element(By.NAME, "second")).select_by_visible_text("tv")
-    assert chromium.find_element(By.TAG_NAME, "output").text.startswith("unet is shown better than tv")
+    assert chromium.find_element(By.CSS_SELECTOR, "#compare output").text.startswith(
+        "unet is shown better than tv"
+    )
     assert chromium.current_url.endswith("#first=unet&second=tv&image=12")
     chromium.get_log("browser")
     chromium.get_log("performance")
 
 
-def test_images_grow_inside_of_their_gallery(opened):
-    """The slider makes images larger; the page itself does not become wider."""
+def _regions(browser):
+    """What part of its window each enlarged image fills: left, top, width, in units of the window's width."""
+    script = """
+        return [...document.querySelectorAll(".boxes figure:not(.fixed) > div")].map((frame) => {
+            const [outer, inner] = [frame, frame.firstChild].map((box) => box.getBoundingClientRect());
+            return [inner.left - outer.left, inner.top - outer.top, inner.width].map((v) => v / outer.width);
+        });
+    """
+    return [tuple(round(value, 2) for value in region) for region in browser.execute_script(script)]
+
+
+def test_an_image_is_enlarged_in_all_rows_alike(opened):
+    """A click enlarges around its place, keys and drags move: every row shows the same region, crisp."""
     opened.find_element(By.LINK_TEXT, "xor_ctr").click()
-    width = "return document.querySelector('.gallery img').getBoundingClientRect().width"
-    before = opened.execute_script(width)
-    opened.execute_script("""
-        const input = document.querySelector(".zoom input");
-        input.value = 3;
-        input.dispatchEvent(new Event("input"));
-    """)
-    assert opened.execute_script(width) > 2 * before
-    assert opened.execute_script("return document.documentElement.scrollWidth - innerWidth") <= 0
+    opened.find_elements(By.CSS_SELECTOR, ".gallery tbody img")[2].click()
+    assert opened.find_element(By.CSS_SELECTOR, ".lens h2").text == "Picture 3 of 8"
+    names = [
+        caption.text.split("\n")[0] for caption in opened.find_elements(By.CSS_SELECTOR, ".boxes figcaption")
+    ]
+    assert [name.split()[0] for name in names] == ["measurement", "inverse", "unet", "dncnn", "mean", "truth"]
+    assert set(_regions(opened)) == {(0.0, 0.0, 1.0)}
+    frame = opened.find_elements(By.CSS_SELECTOR, ".boxes figure > div")[1]
+    quarter = frame.size["width"] // 4
+    ActionChains(opened).move_to_element_with_offset(frame, quarter, 0).click().perform()
+    assert set(_regions(opened)) == {(-0.75, -0.5, 2.0)}
+    ActionChains(opened).send_keys(Keys.ARROW_UP).send_keys(Keys.ARROW_UP).send_keys(Keys.ARROW_UP).perform()
+    assert set(_regions(opened)) == {(-0.75, 0.0, 2.0)}
+    ActionChains(opened).drag_and_drop_by_offset(frame, 2 * quarter, 0).perform()
+    assert set(_regions(opened)) == {(-0.25, 0.0, 2.0)}
+    image = frame.find_element(By.TAG_NAME, "img")
+    assert image.value_of_css_property("image-rendering") == "pixelated"
+    ActionChains(opened).send_keys("0").send_keys(Keys.PAGE_DOWN).perform()
+    assert set(_regions(opened)) == {(0.0, 0.0, 1.0)}
+    assert opened.find_element(By.CSS_SELECTOR, ".lens h2").text == "Picture 4 of 8"
+    ActionChains(opened).send_keys(Keys.ESCAPE).perform()
+    assert not opened.find_element(By.CSS_SELECTOR, ".lens").is_displayed()
+
+
+def test_two_fingers_enlarge(opened):
+    """On a touch screen two fingers that part enlarge what is between them, in all rows."""
+    opened.find_element(By.LINK_TEXT, "xor_ctr").click()
+    button = opened.find_element(By.CSS_SELECTOR, ".gallery tfoot button")
+    button.send_keys(Keys.ENTER)
+    frame = opened.find_elements(By.CSS_SELECTOR, ".boxes figure > div")[1]
+    box = opened.execute_script("return arguments[0].getBoundingClientRect().toJSON()", frame)
+    x, y, width = box["x"] + box["width"] / 2, box["y"] + box["width"] / 2, box["width"]
+    for kind, gap in (("touchStart", 0.1), ("touchMove", 0.15), ("touchMove", 0.2), ("touchEnd", None)):
+        fingers = [{"x": x + side * gap * width, "y": y} for side in (-1, 1)] if gap else []
+        opened.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+    (region,) = set(_regions(opened))
+    assert region == pytest.approx((-0.5, -0.5, 2.0), abs=0.02)
 
 
 def test_a_problem_opens_with_all_its_charts(opened):
@@ -349,6 +395,8 @@ def test_axe_finds_nothing(opened, scheme):
             if link:
                 opened.get(opened.find_element(By.CSS_SELECTOR, link).get_attribute("href"))
             opened.execute_script(axe)
+            for button in opened.find_elements(By.CSS_SELECTOR, ".gallery tfoot button")[:1]:
+                button.click()
             found = opened.execute_async_script("axe.run({ preload: false }).then(arguments[0])")[
                 "violations"
             ]

@@ -24,18 +24,6 @@ function addCopyButtons() {
   }
 }
 
-/* The images of a gallery grow, inside of what scrolls. */
-function addZoom() {
-  for (const line of document.querySelectorAll(".zoom")) {
-    const input = line.querySelector("input");
-    input.addEventListener("input", () => {
-      line.parentElement.style.setProperty("--zoom", input.value);
-      hint();
-    });
-    line.hidden = false;
-  }
-}
-
 /* Two methods: the pair's verdict, the scores of two of their trainings, and the images of these. */
 class Pair {
   constructor(box, data) {
@@ -47,7 +35,7 @@ class Pair {
     this.cut = box.querySelector("[name=cut]");
     for (const [place, pick] of this.picks.entries()) {
       pick.append(...data.methods.map((label, index) => new Option(label, index)));
-      pick.value = String(Math.min(place, data.methods.length - 1));
+      pick.value = String(data.start[place]);
       pick.addEventListener("change", () => { this.offer(place); this.show(true); });
     }
     for (let i = 0; i < data.images; i++) this.image.append(new Option(data.numbers[i] ?? i, i));
@@ -130,7 +118,6 @@ class Pair {
   }
 }
 
-addZoom();
 addCopyButtons();
 const pair = document.getElementById("pair-data");
 if (pair) new Pair(document.getElementById("compare"), JSON.parse(pair.textContent));
