@@ -67,6 +67,11 @@ class Group:
         """What a reader must know of the measurements."""
         return next((record.data.note for record in self.records), "")
 
+    @property
+    def only_transferred(self) -> bool:
+        """Whether nothing was run here but models that were trained on another problem."""
+        return all(entry.role == "transfer" for entry in self.entries)
+
     def of_role(self, role: str) -> list[Method]:
         """The entries of one role."""
         return [entry for entry in self.entries if entry.role == role]

@@ -34,7 +34,7 @@ def summary(rankings: Iterable[Ranking]) -> str:
         "none shown better than",
         "ceiling",
     )
-    lines = [_summary_row(ranking) for ranking in rankings if ranking.group.entries]
+    lines = [_summary_row(ranking) for ranking in rankings if not ranking.group.only_transferred]
     return "\n".join([*_lines(head, lines), ""])
 
 

@@ -1,9 +1,12 @@
-"""The house: what a room shares with others has no underscore."""
+"""The house: what a room shares with others has no underscore, what it took from others has its source."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
+
+from bench import registry
 
 ROOT = Path(__file__).parents[1]
 #: Folders, and the packages that they are imported as.
@@ -35,3 +38,9 @@ def test_private_names_stay_in_their_room(room):
             if home != package:
                 strangers.append(f"{file.relative_to(ROOT)} imports {name}")
     assert strangers == []
+
+
+@pytest.mark.parametrize("name", sorted(set(registry.datasets.entries()) - {"folder", "leaves", "stack"}))
+def test_a_dataset_of_others_says_where_it_is_from(name):
+    """Its docstring, which a problem's page shows, names its home, so that a reader can get it."""
+    assert re.search(r"https?://[a-z]", registry.datasets.find(name).outline.doc)

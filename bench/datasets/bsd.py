@@ -19,6 +19,7 @@ class Bsd(Photographs):
     References:
         Martin, Fowlkes, Tal, Malik: A database of human segmented natural images, ICCV 2001.
         Zhang et al.: Beyond a Gaussian denoiser, IEEE TIP 26(7), 2017: 432 for training, 68 for tests.
+        Home: https://github.com/BIDS/BSDS500, https://github.com/cszn/FFDNet (CBSD68)
     """
 
     folder, count = "CBSD68", 68

@@ -68,6 +68,7 @@ class Cc359(Dataset):
     References:
         Souza et al.: An open, multi-vendor, multi-field-strength brain MR dataset, NeuroImage 170, 2018.
         Beauferris et al.: Multi-coil MRI reconstruction challenge, Frontiers in Neuroscience 16, 2022.
+        Home: https://sites.google.com/view/calgary-campinas-dataset
 
     Example:
         bench run -d cc359:root=/data/calgary,acceleration=5 -m unet -m inverse

@@ -24,8 +24,9 @@ class Cifar10(Dataset):
         root: folder in which ``cifar-10-batches-bin`` lies; default: ``datasets`` in the cache folder.
         download: whether to download it if it is not there (170,052,171 bytes).
 
-    Reference:
+    References:
         Krizhevsky: Learning multiple layers of features from tiny images, 2009.
+        Home: https://www.cs.toronto.edu/~kriz/cifar.html
     """
 
     def __init__(self, root: str | None = None, download: bool = False):

@@ -69,6 +69,7 @@ class Detect2d(Dataset):
     References:
         Kiss, Coban, Batenburg, van Leeuwen, Lucka: 2DeteCT, a large 2D expandable, trainable, experimental
         computed tomography dataset for machine learning. Scientific Data 10, 576 (2023).
+        Home: https://zenodo.org/records/8014757
 
     Example:
         bench run -d detect2d:root=/data/2detect,mode=1,every=10 -m unet -m tv

@@ -10,8 +10,9 @@ class Div2k(Photographs):
     part was never given out; papers report the validation part. Addresses and MD5 are those of deepinv's
     ``DIV2K``, the terms those of its home page.
 
-    Reference:
+    References:
         Agustsson, Timofte: NTIRE 2017 challenge on single image super-resolution: dataset and study, 2017.
+        Home: https://data.vision.ee.ethz.ch/cvl/DIV2K
     """
 
     folder, count = "DIV2K_valid_HR", 100

@@ -26,9 +26,10 @@ class Ellipses(Dataset):
         train: number of training phantoms.
         test: number of test phantoms.
 
-    Reference:
+    References:
         The ellipses dataset of DIVal (Leuschner, Schmidt, Erzmann 2019), after Adler and Öktem:
         Solving ill-posed inverse problems using iterative deep neural networks, 2017.
+        Home: https://github.com/jleuschn/dival
     """
 
     def __init__(self, size: int = 64, train: int = 2000, test: int = 100):

@@ -57,6 +57,7 @@ class FastMRI(Dataset):
     References:
         Zbontar et al.: fastMRI: an open dataset and benchmarks for accelerated MRI, arXiv 1811.08839.
         Knoll et al.: fastMRI, Radiology: Artificial Intelligence 2(1), 2020.
+        Home: https://fastmri.med.nyu.edu
     """
 
     protocol = "fastmri"

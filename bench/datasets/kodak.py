@@ -11,8 +11,9 @@ class Kodak(Photographs):
     ``DIV2K_train_HR``. The download is the copy on GitHub that deepinv's ``Kodak24`` fetches, with its MD5;
     size and licence are not published with it.
 
-    Reference:
+    References:
         Eastman Kodak: Kodak lossless true color image suite, PhotoCD PCD0992, 1999.
+        Home: https://r0k.us/graphics/kodak
     """
 
     folder, count = "Kodak24", 24

@@ -52,6 +52,7 @@ class Ldct(Dataset):
         McCollough et al.: Low Dose CT Image and Projection Data. The Cancer Imaging Archive (2020).
         Eulig, Ommer, Kachelriess: Benchmarking deep learning-based low-dose CT image denoising algorithms.
         Medical Physics 51 (2024).
+        Home: https://doi.org/10.7937/9NPB-2637
 
     Example:
         bench run -d ldct:root=/data/LDCT-and-Projection-data,region=abdomen -m unet

@@ -58,6 +58,7 @@ class Lodopab(Dataset):
     References:
         Leuschner, Schmidt, Otero Baguer, Maass: LoDoPaB-CT, a benchmark dataset for low-dose computed
         tomography reconstruction. Scientific Data 8, 109 (2021).
+        Home: https://zenodo.org/records/3384092
 
     Example:
         bench run -d lodopab:root=/data/lodopab -m unet -m learned_primal_dual -m tv

@@ -11,9 +11,10 @@ class McMaster(Photographs):
     under the password that they publish, with the MD5 of deepinv's ``McMaster``; size and licence are not
     published with it.
 
-    Reference:
+    References:
         Zhang, Wu, Buades, Li: Color demosaicking by local directional interpolation and nonlocal adaptive
         thresholding, Journal of Electronic Imaging 20(2), 2011.
+        Home: https://www4.comp.polyu.edu.hk/~cslzhang/CDM_Dataset.htm
     """
 
     folder, count = "McM", 18

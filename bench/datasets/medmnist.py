@@ -35,8 +35,9 @@ class MedMnist(Dataset):
         size: side of the images.
         download: whether to download the file if it is not there.
 
-    Reference:
+    References:
         Yang et al.: MedMNIST v2, Scientific Data 10, 41 (2023).
+        Home: https://medmnist.com
     """
 
     def __init__(

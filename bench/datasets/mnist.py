@@ -25,8 +25,9 @@ class Mnist(Dataset):
         train: at most this many of its 60,000 training images, the first ones.
         test: at most this many of its 10,000 test images, the first ones.
 
-    Reference:
+    References:
         LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition, 1998.
+        Home: http://yann.lecun.com/exdb/mnist
     """
 
     def __init__(

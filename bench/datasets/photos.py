@@ -129,6 +129,10 @@ class Photos(Dataset):
         size: height and width of a window in pixels.
         train: number of training windows; a twentieth as many, 1 to 1000, are for validation.
         test: number of test windows.
+
+    References:
+        Home: https://scikit-image.org/docs/stable/api/skimage.data.html, and for one of the eight
+        https://matplotlib.org
     """
 
     def __init__(self, size: int = 32, train: int = 5000, test: int = 500):

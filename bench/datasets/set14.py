@@ -10,8 +10,9 @@ class Set14(Photographs):
     ``root`` holds ``Set14_HR`` (``baboon.png``, ...) and ``DIV2K_train_HR``. Papers on super-resolution score
     it by the protocol ``luma``. Address and MD5 are those of deepinv's ``Set14HR``.
 
-    Reference:
+    References:
         Zeyde, Elad, Protter: On single image scale-up using sparse-representations, 2010.
+        Home: https://huggingface.co/datasets/eugenesiow/Set14
     """
 
     folder, count = "Set14_HR", 14

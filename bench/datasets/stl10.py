@@ -26,8 +26,9 @@ class Stl10(Dataset):
         train: number of training images.
         test: number of test images.
 
-    Reference:
+    References:
         Coates, Lee, Ng: An analysis of single-layer networks in unsupervised feature learning, 2011.
+        Home: https://cs.stanford.edu/~acoates/stl10
     """
 
     def __init__(

@@ -10,8 +10,9 @@ class Urban100(Photographs):
     ``root`` holds ``Urban100_HR`` (``img_001.png``, ...) and ``DIV2K_train_HR``. Papers on super-resolution
     score it by the protocol ``luma``. Address and MD5 are those of deepinv's ``Urban100HR``.
 
-    Reference:
+    References:
         Huang, Singh, Ahuja: Single image super-resolution from transformed self-exemplars, CVPR 2015.
+        Home: https://huggingface.co/datasets/eugenesiow/Urban100
     """
 
     folder, count = "Urban100_HR", 100

@@ -69,8 +69,8 @@ class Matrix:
 
 
 def matrix(rankings: Sequence[Ranking]) -> Matrix:
-    """The matrix of problems that have a scored method."""
-    kept = [r for r in rankings if r.group.entries]
+    """The matrix of problems that have a scored method; what was only transferred has matrices of its own."""
+    kept = [r for r in rankings if not r.group.only_transferred]
     found = [e for r in kept for e in r.group.entries if e.role != "transfer"]
     ordered = sorted(found, key=lambda e: ("model", "floor", "ceiling").index(e.role))
     methods = tuple(dict.fromkeys(e.label for e in ordered))

@@ -171,7 +171,8 @@ class Site:
         frame = self.board.frame
         self._render(
             "index.html", "index.html",
-            rankings=self.board.rankings, cards=cards, matrix=index.matrix(rankings),
+            rankings=self.board.rankings, cards=cards, more=len(rankings) - len(cards),
+            matrix=index.matrix(rankings),
             skipped=self.board.loaded.skipped,
             transfers=matrices((r.group for r in rankings), self._metric)[:MOST_PANELS],
             series=[series(one, metric, self.looks) for one, metric in self._series[:MOST_PANELS]],
@@ -186,5 +187,6 @@ class Site:
 
 
 def _best(group: Group) -> list[tuple[str, Record]]:
-    """The best models of a group: what a card shows."""
-    return [(e.label, e.first) for e in group.of_role("model")[:2]]
+    """The best models of a group, or of what was transferred to it: what a card shows."""
+    found = group.of_role("model") or group.of_role("transfer")
+    return [(e.label, e.first) for e in found[:2]]

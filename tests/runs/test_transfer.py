@@ -9,7 +9,7 @@ import pytest
 
 from bench import cli
 from bench.errors import BenchError, UsageError
-from bench.leaderboard import page, plots
+from bench.leaderboard import markdown, page, plots
 from bench.leaderboard.table import board
 from bench.leaderboard.transfer import matrices
 from bench.runs.interface import run
@@ -190,6 +190,11 @@ def test_the_table_and_the_matrix(source, results):
     assert plots.series(loaded) is not None  # of what was trained there alone
     index = page.write(loaded, results / "page").read_text(encoding="utf-8")
     assert "<caption>unet:width=4: denoising on" in index
+    assert "Only models that were trained elsewhere: at best" in index
+    summed = index[index.index('id="summary"') : index.index('id="problems"')]
+    assert "sigma=0.05" in summed
+    assert "sigma=0.1" not in summed  # where nothing was trained: no row of blanks, here and in Markdown
+    assert "sigma=0.1 on" not in markdown.summary(loaded.rankings)
     texts = [text.get_text() for text in plots.transfer(loaded).axes[0].texts]
     assert len([text for text in texts if text]) == 4
 
