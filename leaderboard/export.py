@@ -73,21 +73,19 @@ def _latex_table(ranking: Ranking) -> str:
     cites = list(dict.fromkeys(cited(figure) for figure in found))
     rows += [r"    \midrule"] * bool(found)
     rows += [_latex_published(figure, cites.index(cited(figure)) + 1, ranking) for figure in found]
-    told = [footnote(ranking), *(f"[{k}] {text}." for k, text in enumerate(cites, start=1))]
+    told = ["Bold: shown better than all others."] if ranking.best else []
+    told += [footnote(ranking), *(f"[{k}] {text}." for k, text in enumerate(cites, start=1))]
     protocol = _tex(ranking.group.entries[0].first.spec.protocol)
     caption = f"{_tex(_readable(ranking.group.title))}. Protocol {protocol}. {_tex(' '.join(told))}"
-    unit = f" ({ranking.metric.unit})" if ranking.metric.unit else ""
-    titles = (place_title(ranking), "Method", ranking.metric.title + unit, "± 95 %", beside(ranking).title)
-    head = " & ".join(map(_tex, (*titles, "Trainings", "Images/s")))
     return "\n".join(
         [
             r"\begin{table}",
-            r"  \centering",
+            r"  \centering\small\setlength{\tabcolsep}{4pt}\setlength{\belowcaptionskip}{6pt}",
             f"  \\caption{{{caption.strip()}}}",
             f"  \\label{{tab:{_key(ranking.group.title)}}}",
-            r"  \begin{tabular}{llrrrrr}",
+            r"  \begin{tabular}{@{}llrrrrr@{}}",
             r"    \toprule",
-            f"    {head} \\\\",
+            f"    {_latex_head(ranking)} \\\\",
             r"    \midrule",
             *rows,
             r"    \bottomrule",
@@ -95,6 +93,13 @@ def _latex_table(ranking: Ranking) -> str:
             r"\end{table}",
         ]
     )
+
+
+def _latex_head(ranking: Ranking) -> str:
+    unit = f" ({ranking.metric.unit})" if ranking.metric.unit else ""
+    place = place_title(ranking).replace("rank", "Rank")
+    titles = (place, "Method", ranking.metric.title + unit, "± 95 %", beside(ranking).title)
+    return " & ".join(map(_tex, (*titles, "Trainings", "Images/s")))
 
 
 def _latex_row(entry: Method, standing: Standing, ranking: Ranking) -> str:
@@ -129,11 +134,12 @@ def _latex_published(figure: Figure, source: int, ranking: Ranking) -> str:
 
 def _readable(label: str) -> str:
     """A name for a paper: ``unet:width=8,depth=3`` as ``unet (width 8, depth 3)``."""
-    return re.sub(
+    readable = re.sub(
         r"(\w):([\w.]+=[^\s:+]+)",
         lambda found: f"{found[1]} ({found[2].replace('=', ' ').replace(',', ', ')})",
         label,
     )
+    return readable.replace(") (", "; ")
 
 
 def _key(title: str) -> str:

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from itertools import accumulate
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import pytest
 from bench.errors import UsageError
 from bench.leaderboard import export, markdown
 from bench.leaderboard.table import board
+from bench.recipe import Recipe
 
 
 @pytest.fixture
@@ -57,16 +59,40 @@ def test_latex_is_booktabs_with_bold_for_what_is_shown_best(filled, make, result
     assert "textbf" not in text
     assert "+$\\infty$" in text
     make(model="best", psnr=np.random.default_rng(0).normal(18, 3, 60) + 2)
-    assert "1 & best & \\textbf{" in export.latex(board(results).rankings)
+    text = export.latex(board(results).rankings)
+    assert "1 & best & \\textbf{" in text
+    assert "Bold: shown better than all others." in text
+
+
+SPECIAL = r"a\b{c}$d&e#f_g%h~i^j<k>|l"
+
+
+def test_latex_is_whole_whatever_a_name_holds(make, results):
+    """Braces and environments close, every row has seven cells, and no special character stays bare."""
+    make(model=SPECIAL, psnr=20.0)
+    make(model="mean", psnr=12.0)
+    tex = export.text(board(results), "latex")
+    printed = re.sub(r"\\[a-z]+|\\[{}$&#_%]|%.*\n", "", tex)
+    depths = list(accumulate({"{": 1, "}": -1}.get(c, 0) for c in printed))
+    assert min(depths) == depths[-1] == 0
+    assert re.findall(r"\\begin\{(\w+)\}", tex) == re.findall(r"\\end\{(\w+)\}", tex)[::-1]
+    rows = [re.sub(r"\\&", "", line) for line in tex.splitlines() if line.endswith(r" \\")]
+    assert len(rows) == 3
+    assert {row.count("&") for row in rows} == {6}
+    assert not re.search(r"(?<!\\)[#_~^]|[<>|]", printed.replace("$", ""))
+    name = r"a\textbackslash{}b\{c\}\$d\&e\#f\_g\%h\textasciitilde{}i\textasciicircum{}j"
+    assert rf"& {name}\textless{{}}k\textgreater{{}}\textbar{{}}l &" in tex
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
 def test_latex_compiles(filled, tmp_path):
-    """The table goes through LaTeX as it is."""
+    """The table goes through LaTeX as it is, and fits an article's page."""
     body = export.latex(filled.rankings)
     head = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}"
     (tmp_path / "t.tex").write_text(head + body + "\\end{document}")
-    subprocess.run(["pdflatex", "-halt-on-error", "t.tex"], cwd=tmp_path, check=True, capture_output=True)
+    command = ["pdflatex", "-halt-on-error", "t.tex"]
+    told = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    assert "Overfull" not in told
 
 
 def test_files_hold_the_same_table(filled, tmp_path):
@@ -89,10 +115,13 @@ def test_unknown_format_says_what_there_is(filled):
 def test_latex_tables_can_be_referred_to_and_read(make, results):
     """Each table has a label of its own, names without colons, its trainings and its protocol."""
     make("ct:angles=20", "unet:width=8,levels=3", 20.0)
-    make("ct:angles=30", "unet:width=8", 21.0)
+    for epochs in (3, 5):
+        make("ct:angles=30", "unet:width=8", 21.0, recipe=Recipe(epochs=epochs))
     tex = export.text(board(results), "latex")
     labels = re.findall(r"\\label\{(tab:ct-angles-\d0-on-photos-[0-9a-f]{4})\}", tex)
     assert len(set(labels)) == 2
     assert re.search(r"& unet \((levels 3, width 8|width 8, levels 3)\) &", tex)
     assert "ct (angles 20) on photos. Protocol unit." in tex
+    assert "& unet (width 8; epochs=5) &" in tex
+    assert "Rank & Method" in tex
     assert "Trainings" in tex
