@@ -1,7 +1,6 @@
 """Runs as a person at the command line sees them: announced, with progress, then tables and paths."""
 
 import gc
-import signal
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from bench.console.progress import announce, training_bar
 from bench.console.screen import console
 from bench.console.tables import forecast_table, forecast_text, results_table
 from bench.errors import BenchError, Interrupted
+from bench.interrupts import heeded
 from bench.runs.record import Record
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def carry_out(runs: list["Run"], results: Path, force: bool, means: "Means") -> 
         console.print(f"{done} of {len(runs)} runs are already recorded (--force runs them again)")
     records: list[Record] = []
     try:
-        with _terminable(), training_bar(len(runs)) as bar:
+        with heeded(), training_bar(len(runs)) as bar:
             finished = sweep(runs, results, force=force, report=bar.step, means=means)
             # Closed here, so that nothing runs any more when the message appears.
             with closing(finished):
@@ -132,16 +132,6 @@ def carry_out(runs: list["Run"], results: Path, force: bool, means: "Means") -> 
         raise Interrupted(_interrupted(runs, records, results, force)) from None
     _show(records)
     return records
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """The block with SIGTERM meaning what Ctrl-C means."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _interrupted(runs: list["Run"], records: list[Record], results: Path, force: bool) -> str:

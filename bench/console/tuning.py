@@ -7,6 +7,7 @@ from pathlib import Path
 from bench import files, found
 from bench.console.screen import console
 from bench.errors import Interrupted
+from bench.interrupts import heeded
 from bench.runs.runner import Run
 from bench.spec import RunSpec
 from bench.sweeps.figure import draw
@@ -28,7 +29,8 @@ def tune_one(spec: RunSpec, trials: int, results: Path, means: Means) -> Tuned:
         _say(f"{label}: trial {trial.number}: {trial_text(trial)}")
 
     try:
-        outcome = tune(spec, trials, results, means, told)
+        with heeded():
+            outcome = tune(spec, trials, results, means, told)
     except KeyboardInterrupt:
         raise Interrupted("interrupted. The same command goes on with the trials that are left.") from None
     path = study_path(spec, results)

@@ -12,6 +12,7 @@ from typing import Any
 from bench import files
 from bench.component import Component
 from bench.errors import BenchError, UsageError
+from bench.interrupts import look
 from bench.runs.following import log_folder
 from bench.runs.record import Record, runs_folder
 from bench.runs.runner import Run
@@ -207,6 +208,7 @@ def _collected(
 
     waiting, sent = list(reversed(runs)), dict[str, tuple[Run, Sent]]()
     while waiting or sent:
+        look()
         if message := cluster.tend():
             report((waiting or [run for run, _ in sent.values()])[-1], Progress(stage=message))
         while waiting and len(sent) < cluster.room:

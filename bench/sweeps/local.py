@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.interrupts import look
 from bench.runs import lease
 from bench.runs.record import Record
 from bench.runs.runner import Run
@@ -48,6 +49,7 @@ def carry_out(
     workers: dict[Worker, Waiting | None] = {}
     try:
         while pending or any(workers.values()):
+            look()
             for waiting in [] if force else list(pending):
                 if record := waiting.run.elsewhere(results).failure():
                     pending.remove(waiting)

@@ -4,7 +4,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 
 from bench.component import Component
 from bench.errors import MismatchError
+from bench.interrupts import look
 from bench.runs.assembly import settled
 from bench.runs.lease import LOOK, BusyError
 from bench.runs.record import Record
@@ -130,8 +130,13 @@ def _one_by_one(
     pending, busy = deque(runs), 0
     while pending:
         run = pending.popleft()
+
+        def told(step: Progress, run: Run = run) -> None:
+            look()
+            report(run, step)
+
         try:
-            record = run.execute(results, force, partial(report, run), wait=False, log=log)
+            record = run.execute(results, force, told, wait=False, log=log)
         except BusyError as error:
             report(run, Progress(stage=str(error)))
             pending.append(run)

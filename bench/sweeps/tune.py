@@ -14,6 +14,7 @@ from typing import Any
 from bench import registry
 from bench.component import Component
 from bench.errors import BenchError, UsageError
+from bench.interrupts import look
 from bench.parameters import parameter_names
 from bench.recipe import Recipe, override
 from bench.runs import lease
@@ -144,6 +145,7 @@ def _tried(study: Study, trial: Any, spec: RunSpec, judge: Judge) -> None:
     watcher = Watcher(trial)
 
     def watch(step: Progress) -> None:
+        look()
         if watcher.behind(step):
             raise Pruned
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from bench.errors import BenchError
+from bench.interrupts import interrupt, look, quiet
 from bench.runs.lease import BusyError
 from bench.runs.runner import Run
 from bench.sweeps.process import Order
@@ -23,8 +24,6 @@ from bench.training import Progress
 PRUNE = "prune"
 #: Seconds between two reports of one run: a step may take a millisecond.
 REPORT_EVERY = 0.1
-#: Whether this process was told to stop: what a signal raises while an object is deleted, Python drops.
-_told = threading.Event()
 
 
 def main(descriptor: int, threads: int) -> None:
@@ -36,10 +35,11 @@ def main(descriptor: int, threads: int) -> None:
     connection, tasks = Connection(descriptor), queue.SimpleQueue[Any]()
     threading.Thread(target=_listen, args=(connection, tasks), daemon=True).start()
     try:
-        while (task := tasks.get()) is not None:
-            # A word to prune that comes when the trial is over means nothing.
-            if task != PRUNE:
-                connection.send(_answer(connection, tasks, task))
+        with quiet():
+            while (task := tasks.get()) is not None:
+                # A word to prune that comes when the trial is over means nothing.
+                if task != PRUNE:
+                    connection.send(_answer(connection, tasks, task))
     except KeyboardInterrupt:
         _end(130)
 
@@ -47,8 +47,7 @@ def main(descriptor: int, threads: int) -> None:
 def _stop(number: int, frame: Any) -> None:
     """End the run where it is, or at its next step: its checkpoint stands, its lease is given back."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _told.set()
-    raise KeyboardInterrupt
+    interrupt(number, frame)
 
 
 def _end(code: int) -> None:
@@ -79,8 +78,7 @@ def _answer(connection: Connection, tasks: "queue.SimpleQueue[Any]", order: Orde
 
     def report(step: Progress) -> None:
         nonlocal sent
-        if _told.is_set():
-            raise KeyboardInterrupt
+        look()
         now = time.monotonic()
         if now - sent >= REPORT_EVERY or step.step in (1, step.steps):
             sent = now

@@ -64,17 +64,34 @@ def deleting(in_channels, out_channels):
 """
 
 
-@pytest.mark.large
-def test_told_to_stop_while_something_is_deleted(command, plugin, tmp_path, world):
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.large)])
+def test_told_to_stop_while_something_is_deleted(command, plugin, tmp_path, world, jobs):
     """The next step is the last one: leases are given back, and nobody has to be killed."""
-    words = ("-m", plugin("deleting", DELETING), *SIX, "--epochs", "200", "--jobs", "2", "--batch-size", "20")
-    process = command(*words)
-    world.wait_for(lambda: len(checkpoints(tmp_path / "results")) == 2)
+    words = ("-m", plugin("deleting", DELETING), *SIX, "--epochs", "200", "--batch-size", "20")
+    process = command(*words, "--jobs", str(jobs))
+    world.wait_for(lambda: len(checkpoints(tmp_path / "results")) == jobs)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "interrupted. 0 of 6 runs are recorded" in output
+    assert "Traceback" not in output
     assert [path.name for path in (tmp_path / "results" / "runs").iterdir()] == []
+
+
+def test_told_to_stop_again_when_it_has_said_so(command, slow, tmp_path, world):
+    """Taking down what was imported takes a second: it ends at once, and without a traceback."""
+    process = command("-m", slow(0.05), "--epochs", "200", "--batch-size", "20")
+    world.wait_for(lambda: checkpoints(tmp_path / "results"))
+    process.send_signal(signal.SIGINT)
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if "interrupted." in line:
+            process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    # A shell calls both 130.
+    assert process.returncode in (130, -signal.SIGINT)
+    assert "Traceback" not in "".join(lines)
 
 
 @pytest.mark.large
