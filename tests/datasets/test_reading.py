@@ -1,9 +1,10 @@
 """Images on their way to a model: windows, sizes, recorded measurements, and streams from disk."""
 
-import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -295,10 +296,59 @@ def test_numpy_images_are_read():
     assert next(Problem(Noise((1, 9, 8)), Splits(split, split)).test_batches()).x.shape == (4, 1, 9, 8)
 
 
-def test_a_worker_whose_parent_is_gone_ends():
-    """A parent may be killed before torch's own watch begins, which then watches the wrong process."""
-    worker = multiprocessing.get_context("fork").Process(target=reading._follow, args=(os.getpid() + 1, 0))
-    worker.start()
-    worker.join(60)
-    assert worker.exitcode == 1
-    reading._follow(os.getppid(), 0)  # with its parent alive, it goes on
+ORPHANED = """
+import os, sys, time
+import torch
+from torch.utils.data import dataloader
+from torch.utils.data._utils import worker
+from bench.datasets import Split, Splits
+from bench.datasets.shared import reading
+from bench.operators.noise import Noise
+from bench.problem import Problem
+
+reading.KEPT, PARENT = 0, os.getpid()
+
+class Late(worker.ManagerWatchdog):
+    def __init__(self):
+        print(os.getpid(), flush=True)
+        while os.getppid() == PARENT:
+            time.sleep(0.01)
+        super().__init__()
+
+class Zeros(Split):
+    def __len__(self):
+        return 40
+    def __getitem__(self, index):
+        return torch.zeros(1, 9, 8)
+
+# Killed before it has given any order.
+dataloader._MultiProcessingDataLoaderIter._reset = lambda *_, **__: time.sleep(600)
+worker.ManagerWatchdog = Late
+list(Problem(Noise((1, 9, 8)), Splits(Zeros(), Zeros())).training().training_batches(4))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="streams are read by processes on Linux alone")
+def test_a_worker_whose_parent_is_killed_ends():
+    """However early that is: before torch's own watch begins, which then watches the wrong process."""
+    parent = subprocess.Popen([sys.executable, "-c", ORPHANED], stdout=subprocess.PIPE, text=True)
+    worker = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    end = time.monotonic() + 30
+    while runs(worker) and time.monotonic() < end:
+        time.sleep(0.05)
+    late = runs(worker)
+    if late:
+        os.kill(worker, signal.SIGKILL)
+    assert not late
+    parent.stdout.close()
+
+
+def runs(process):
+    """Whether a process is there, and has not ended."""
+    try:
+        with open(f"/proc/{process}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False

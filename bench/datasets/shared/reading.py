@@ -1,7 +1,10 @@
 """Images on their way to a model: from memory, or streamed from disk by worker processes."""
 
 import os
+import signal
 import sys
+import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -19,6 +22,8 @@ from bench.operators import Operator
 KEPT = 2**29
 #: Worker processes at most, and what they may read ahead together, in bytes.
 WORKERS, AHEAD = 4, 2**28
+#: Seconds between two looks of a worker process at whether its parent lives.
+LOOK = 0.5
 
 
 class Wanted(NamedTuple):
@@ -199,9 +204,18 @@ class Source:
 
 
 def _follow(parent: int, worker: int) -> None:
-    """End a worker process whose parent was killed before it looked: torch would have it wait for ever."""
-    if os.getppid() != parent:
-        os._exit(1)
+    """Have a worker process end with its parent, which alone decides what Ctrl-C at a terminal means.
+
+    Torch's own watch takes whoever is the parent when it begins, which may be somebody else by then.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(LOOK)
+    os._exit(1)
 
 
 def _kept(reader: Reader) -> Reader:
