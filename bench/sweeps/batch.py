@@ -1,5 +1,6 @@
 """Dask workers as jobs of a batch system, by a small TOML."""
 
+import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,6 +84,8 @@ def batch(file: Path, output: Path) -> Iterator[Batch]:
 
 def _arguments(settings: dict[str, Any], system: str, counts: dict[str, int]) -> dict[str, Any]:
     """What dask-jobqueue's class is called with."""
+    import dask
+
     gpus = counts["gpus"]
     # Given twice, the last one holds: a thread of a worker is a run at a time, not a core.
     extra = [*settings.pop("worker_extra_args", []), "--nthreads", str(gpus or counts["runs"])]
@@ -90,6 +93,9 @@ def _arguments(settings: dict[str, Any], system: str, counts: dict[str, int]) ->
     directives = [*settings.pop("job_extra_directives", [])]
     directives += [f"--gres=gpu:{gpus}"] if gpus and system == "slurm" else []
     given: dict[str, Any] = {"cores": 1, "processes": 1, "memory": "4GB"} | settings
+    # -P: nothing is imported because it lies in the folder that jobs are submitted from.
+    configured = dask.config.get(f"jobqueue.{system}.python", None)
+    given["python"] = f"{given.get('python') or configured or sys.executable} -P"
     # Two sweeps on one machine would want the same port.
     given["scheduler_options"] = {"dashboard_address": ":0"} | given.get("scheduler_options", {})
     return given | {"worker_extra_args": extra, "job_extra_directives": directives}

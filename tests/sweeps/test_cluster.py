@@ -372,7 +372,13 @@ def test_a_slurm_job_as_it_is_submitted(tmp_path):
     file.write_text("jobs = 0\ngpus = 2\ncores = 8\nqueue = 'gpu'\nwalltime = '02:00:00'\nmemory = '8GB'\n")
     with batch(file, tmp_path) as jobs:
         script = jobs.made.job_script()
-    for line in ("#SBATCH -p gpu", "#SBATCH -t 02:00:00", "#SBATCH --gres=gpu:2", "--resources GPU=2"):
+    for line in (
+        "#SBATCH -p gpu",
+        "#SBATCH -t 02:00:00",
+        "#SBATCH --gres=gpu:2",
+        "--resources GPU=2",
+        " -P -m distributed",
+    ):
         assert line in script
     # Two runs at a time, with four cores each: of two --nthreads the last holds.
     assert script.rindex("--nthreads 2") > script.index("--nthreads 8")
