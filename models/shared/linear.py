@@ -15,8 +15,10 @@ from bench.problem import Batch, TrainingProblem
 
 #: Validation images by which weights and iteration numbers are chosen, and how many at a time.
 CHOOSING, CHUNK = 128, 64
-#: Steps of power iteration, and what its result is raised by: it approaches the norm from below.
+#: Steps of power iteration at most, and what its result is raised by: it approaches the norm from below.
 POWER_STEPS, MARGIN = 100, 1.01
+#: Share of the norm that is rounding in float32: two steps in a row that change less end the iteration.
+SETTLED = 2e-7
 #: Norms that were found, by device; gone with their operator.
 _NORMS: WeakKeyDictionary[Operator, dict[torch.device, float]] = WeakKeyDictionary()
 
@@ -91,11 +93,16 @@ class System:
         generator = torch.Generator().manual_seed(0)
         shape, dtype = (1, *self.operator.image_shape), self.operator.image_dtype
         x = torch.randn(shape, generator=generator, dtype=dtype).to(device)
+        norm, still = 0.0, 0
         for _ in range(POWER_STEPS):
             x = self.adjoint(self.forward(x / x.norm()))
-            if not x.any():
+            before, norm = norm, float(x.norm().sqrt())
+            if not norm:
                 return 1.0
-        return MARGIN * float(x.norm().sqrt())
+            still = still + 1 if abs(norm - before) <= SETTLED * norm else 0
+            if still == 2:
+                break
+        return MARGIN * norm
 
 
 class LinearModel(Model):

@@ -9,6 +9,7 @@ import torch
 from bench import registry
 from bench.component import parse_chain
 from bench.models.landweber import Landweber
+from bench.models.shared import linear
 from bench.models.shared.linear import System, linear_part, why_not_linear
 from bench.operators import Operator
 from bench.operators.ct import CT
@@ -53,6 +54,20 @@ def test_norm(text):
     matrix = system.operator.forward(units, system.generator).flatten(1)
     largest = torch.linalg.matrix_norm(matrix, 2)
     assert largest <= system.norm <= 1.011 * largest
+
+
+@pytest.mark.parametrize(("text", "most"), [("ct:angles=5", 25), ("super_resolution:scale=2", 100)])
+def test_power_iteration_ends_where_nothing_moves(text, most, monkeypatch):
+    """The steps that are left out change the norm by less than float32 can tell, none are left out before."""
+    system = System(operator(text, (1, 16, 16)), CPU)
+    steps, adjoint = [], system.adjoint
+    monkeypatch.setattr(system, "adjoint", lambda y: steps.append(1) or adjoint(y))
+    system.norm = 1.0
+    short = system._norm(CPU)
+    assert len(steps) <= most
+    monkeypatch.setattr(linear, "SETTLED", -1.0)
+    assert short == pytest.approx(system._norm(CPU), rel=1e-6)
+    assert len(steps) > 100
 
 
 def test_norm_of_zero():
