@@ -24,8 +24,9 @@ PAIRS = [
     ("inpainting", "mean"),
     ("denoising", "tv:iterations=20"),
 ]
-#: Rounding differs between processors by less; another order of the training images moves more.
-DECIBEL = 1e-3
+#: Rounding differs between processors by less (0.0012 dB was seen); another order of the training images
+#: moves more.
+DECIBEL = 5e-3
 
 
 def scores(operator: str, model: str, folder: str | Path, **changes: int) -> dict[str, float]:
