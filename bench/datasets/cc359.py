@@ -104,13 +104,12 @@ class Cc359(Dataset):
     def parts(self) -> list[Part]:
         held = self.root / "train_val_12_channel"
         folder = held if held.is_dir() else self.root
-        terms = "see its home"
-        wanted = [Part(f"{name} (12 coils)", folder / name, HOME, terms) for name in ("Train", "Val")]
+        wanted = [Part(f"{name} (12 coils)", folder / name, HOME) for name in ("Train", "Val")]
         if self.sampling.patterns:
             for name, md5 in MD5.items():
                 if name.startswith(f"R{self.sampling.acceleration}_"):
                     place, archive = self.sampling.patterns / name, Archive(f"{PATTERNS}/{name}", md5=md5)
-                    wanted.append(Part(name, place, PATTERNS, terms, archive))
+                    wanted.append(Part(name, place, PATTERNS, archive=archive))
         return wanted
 
     def load(self) -> Splits:

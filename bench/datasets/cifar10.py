@@ -38,7 +38,7 @@ class Cifar10(Dataset):
         )
         place = self.root / "cifar-10-batches-bin"
         home = "https://www.cs.toronto.edu/~kriz/cifar.html"
-        return [Part("CIFAR-10 binary version", place, home, "none stated", archive)]
+        return [Part("CIFAR-10 binary version", place, home, archive=archive)]
 
     def load(self) -> Splits:
         if self.download:

@@ -96,7 +96,7 @@ class Detect2d(Dataset):
         self.mode, self.views = mode, range(0, first or VIEWS - 1, every)
 
     def parts(self) -> list[Part]:
-        return [Part("2DeteCT", self.root, LAYOUT.source, "see its home")]
+        return [Part("2DeteCT", self.root, LAYOUT.source)]
 
     def load(self) -> Splits:
         LAYOUT.check_root(self.root, "**/slice[0-9]*")

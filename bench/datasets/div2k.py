@@ -1,6 +1,6 @@
 """DIV2K: photographs of two thousand pixels."""
 
-from bench.datasets.shared.published import DIV2K_HOME, DIV2K_LICENCE, DIV2K_VALID, Photographs
+from bench.datasets.shared.published import DIV2K_HOME, DIV2K_VALID, Photographs
 
 
 class Div2k(Photographs):
@@ -8,7 +8,7 @@ class Div2k(Photographs):
 
     ``root`` holds ``DIV2K_train_HR`` (``0001.png``, ...) and ``DIV2K_valid_HR`` (``0801.png``, ...). The test
     part was never given out; papers report the validation part. Addresses and MD5 are those of deepinv's
-    ``DIV2K``, the terms those of its home page.
+    ``DIV2K``.
 
     References:
         Agustsson, Timofte: NTIRE 2017 challenge on single image super-resolution: dataset and study, 2017.
@@ -16,5 +16,5 @@ class Div2k(Photographs):
     """
 
     folder, count = "DIV2K_valid_HR", 100
-    home, licence = DIV2K_HOME, DIV2K_LICENCE
+    home = DIV2K_HOME
     archive = DIV2K_VALID

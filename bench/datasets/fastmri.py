@@ -15,7 +15,6 @@ from bench.datasets.shared.volumes import opened
 from bench.errors import UsageError, at_least
 
 HOME = "https://fastmri.med.nyu.edu"
-LICENCE = "fastMRI data sharing agreement, signed at its home"
 LAYOUT = Layout(
     "fastmri",
     "fastMRI",
@@ -93,7 +92,7 @@ class FastMRI(Dataset):
 
     def parts(self) -> list[Part]:
         names = [f"{self.coils}coil_{part}" for part in ("train", "val")]
-        return [Part(name, self.root / name, HOME, LICENCE) for name in names]
+        return [Part(name, self.root / name, HOME) for name in names]
 
     def load(self) -> Splits:
         parts = self.parts()

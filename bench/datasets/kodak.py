@@ -8,8 +8,7 @@ class Kodak(Photographs):
     """Kodak24: 24 photographs of 768x512 pixels, upright or not, for tests; training: DIV2K's.
 
     ``root`` holds ``Kodak24`` (``kodim01.png`` to ``kodim24.png``, or ``01.png`` to ``24.png``) and
-    ``DIV2K_train_HR``. The download is the copy on GitHub that deepinv's ``Kodak24`` fetches, with its MD5;
-    size and licence are not published with it.
+    ``DIV2K_train_HR``. The download is the copy on GitHub that deepinv's ``Kodak24`` fetches, with its MD5.
 
     References:
         Eastman Kodak: Kodak lossless true color image suite, PhotoCD PCD0992, 1999.
@@ -18,7 +17,7 @@ class Kodak(Photographs):
 
     folder, count = "Kodak24", 24
     also = ("kodak", "Kodak", "PhotoCD_PCD0992")
-    home, licence = "https://r0k.us/graphics/kodak", "not stated with the download"
+    home = "https://r0k.us/graphics/kodak"
     archive = Archive(
         "https://github.com/MohamedBakrAli/Kodak-Lossless-True-Color-Image-Suite/archive/refs/heads/master.zip",
         contents_md5="5b16b585b8f20e8ea62af85837d40e40",

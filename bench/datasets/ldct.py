@@ -73,7 +73,7 @@ class Ldct(Dataset):
         self.window = REGIONS[region][1:] if window else None
 
     def parts(self) -> list[Part]:
-        return [Part("LDCT-and-Projection-data", self.root, LAYOUT.source, "CC BY 4.0")]
+        return [Part("LDCT-and-Projection-data", self.root, LAYOUT.source)]
 
     def load(self) -> Splits:
         LAYOUT.check_root(self.root, "**/*.dcm")

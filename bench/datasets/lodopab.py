@@ -71,7 +71,7 @@ class Lodopab(Dataset):
         self.root, self.test = Path(root).expanduser(), test
 
     def parts(self) -> list[Part]:
-        return [Part("LoDoPaB-CT, 114.7 GB unpacked", self.root, LAYOUT.source, "see its home")]
+        return [Part("LoDoPaB-CT, 114.7 GB unpacked", self.root, LAYOUT.source)]
 
     def load(self) -> Splits:
         LAYOUT.check_root(self.root, "*_*.hdf5")

@@ -8,8 +8,7 @@ class McMaster(Photographs):
     """McMaster: 18 photographs of 500x500 pixels, for tests; training: DIV2K's.
 
     ``root`` holds ``McM`` (``1.tif`` to ``18.tif``) and ``DIV2K_train_HR``. The download is its authors',
-    under the password that they publish, with the MD5 of deepinv's ``McMaster``; size and licence are not
-    published with it.
+    under the password that they publish, with the MD5 of deepinv's ``McMaster``.
 
     References:
         Zhang, Wu, Buades, Li: Color demosaicking by local directional interpolation and nonlocal adaptive
@@ -19,7 +18,7 @@ class McMaster(Photographs):
 
     folder, count = "McM", 18
     also = ("McMaster", "mcmaster")
-    home, licence = "https://www4.comp.polyu.edu.hk/~cslzhang/CDM_Dataset.htm", "not stated with the download"
+    home = "https://www4.comp.polyu.edu.hk/~cslzhang/CDM_Dataset.htm"
     archive = Archive(
         "https://www4.comp.polyu.edu.hk/~cslzhang/DATA/McM.zip",
         contents_md5="27d5b588cb81cf7f2ddee6880a5bc2ea",

@@ -1,6 +1,5 @@
 """MNIST, the dataset on which the paper's network learned nothing."""
 
-from functools import partial
 from pathlib import Path
 
 from torch import Tensor
@@ -9,14 +8,17 @@ from torchvision.datasets.mnist import read_image_file
 
 from bench.datasets import Dataset, Splits
 from bench.datasets._download import fetched
-from bench.datasets.shared.download import Part, default_root
+from bench.datasets.shared.download import Archive, Part, default_root
 from bench.errors import at_least
+
+#: Its files of images, to train on and to test on.
+FILES = ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte")
 
 
 class Mnist(Dataset):
     """MNIST: handwritten digits, 28x28, one channel; downloaded only with download=true.
 
-    Its own training and test images are kept apart as they come.
+    Its own training and test images are kept apart as they come. Addresses and MD5 are torchvision's.
 
     Args:
         root: folder in which ``MNIST/raw`` lies, with the files unpacked, or into which they are
@@ -40,19 +42,17 @@ class Mnist(Dataset):
         self.test = test
 
     def parts(self) -> list[Part]:
-        place = Path(self.root).expanduser() / "MNIST" / "raw"
-        get = partial(MNIST, self.root, download=True)
-        return [Part("MNIST", place, "http://yann.lecun.com/exdb/mnist", fetch=get)]
+        raw, md5 = Path(self.root) / "MNIST" / "raw", dict(MNIST.resources)
+        archives = {name: Archive(f"{MNIST.mirrors[0]}{name}.gz", md5=md5[f"{name}.gz"]) for name in FILES}
+        home = "http://yann.lecun.com/exdb/mnist"
+        return [Part(name, raw / name, home, archive=archive) for name, archive in archives.items()]
 
     def load(self) -> Splits:
+        if self.download:
+            self.fetch()
         train, test = fetched("mnist", self.root, self.download, self._read)
         return Splits(train=train[: self.train, None], test=test[: self.test, None])
 
     def _read(self) -> tuple[Tensor, Tensor]:
-        if self.download:
-            MNIST(self.root, download=True)
-        raw = Path(self.root).expanduser() / "MNIST" / "raw"
-        return (
-            read_image_file(str(raw / "train-images-idx3-ubyte")),
-            read_image_file(str(raw / "t10k-images-idx3-ubyte")),
-        )
+        train, test = (read_image_file(str(part.place)) for part in self.parts())
+        return train, test

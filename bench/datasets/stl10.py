@@ -43,7 +43,7 @@ class Stl10(Dataset):
     def parts(self) -> list[Part]:
         place = Path(self.root).expanduser() / "stl10_binary"
         archive = Archive(STL10.url, md5=STL10.tgz_md5)
-        return [Part("STL-10", place, "https://cs.stanford.edu/~acoates/stl10", "see its home", archive)]
+        return [Part("STL-10", place, "https://cs.stanford.edu/~acoates/stl10", archive=archive)]
 
     def load(self) -> Splits:
         if self.download:

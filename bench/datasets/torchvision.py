@@ -54,7 +54,8 @@ class Torchvision(Dataset):
         root: folder that torchvision is given; default: ``datasets`` in the cache folder.
         size: side to which the largest central square of each image is brought (Lanczos).
         colour: whether images are colour; else grey.
-        download: whether torchvision downloads what is not there.
+        download: whether torchvision downloads what is not there. It checks the MD5 sums that it knows; what
+            was cut off begins anew.
         test_share: share of the images for testing, where the set has no test part.
 
     Raises:

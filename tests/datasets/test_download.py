@@ -1,6 +1,7 @@
 """Downloads: from a server of this test, cut off and gone on with, checked, and never unasked."""
 
 import base64
+import gzip
 import hashlib
 import http.server
 import io
@@ -101,6 +102,26 @@ def test_a_download_is_gone_on_with(tmp_path, server, monkeypatch):
     get(held)
     assert Server.asked[-1] == ("GET", "bytes=5000-")
     assert len(list(held.place.iterdir())) == 3
+
+
+def test_a_packed_file(tmp_path, server, monkeypatch):
+    """A single file comes unpacked, after a broken connection too; a damaged one is told and leaves none."""
+    monkeypatch.setattr(download, "CHUNK", 1000)
+    body = np.random.default_rng(0).bytes(9000)
+    Server.files["/digits.gz"], Server.cut = gzip.compress(body), 4000
+    held = Part("digits", tmp_path / "raw" / "digits", "h", archive=Archive(f"{server}/digits.gz"))
+    with pytest.raises(BenchError, match=r"gone on with"):
+        get(held)
+    Server.cut = None
+    get(held)
+    assert Server.asked[-1] == ("GET", "bytes=4000-")
+    assert held.place.read_bytes() == body
+    assert [p.name for p in held.place.parent.iterdir()] == ["digits"]
+    held.place.unlink()
+    Server.files["/digits.gz"] = b"no gzip"
+    with pytest.raises(BenchError, match=r"digits.gz cannot be unpacked for digits: Not a gzipped file"):
+        get(held)
+    assert not held.here
 
 
 def test_another_file_than_the_published_one(tmp_path, server):

@@ -271,7 +271,7 @@ def test_nothing_is_fetched_because_a_record_says_so(copy, monkeypatch):
     def fetch(*_, **__):
         raise AssertionError("something is fetched")
 
-    monkeypatch.setattr("torchvision.datasets.MNIST.download", fetch)
+    monkeypatch.setattr("bench.datasets.shared.download.get", fetch)
     with pytest.raises(UsageError, match="download"):
         verify(Record.read(folder), ["mnist", str(folder)])
 

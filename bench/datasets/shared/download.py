@@ -1,5 +1,6 @@
 """What is published elsewhere: where it belongs, and how it gets there when it is asked for."""
 
+import gzip
 import hashlib
 import os
 import shutil
@@ -50,7 +51,7 @@ class Part:
         name: as its publisher calls it.
         place: where it is looked for.
         home: where it is described, and got by hand.
-        licence: its terms, or who states them.
+        licence: its terms, where a source that was read states them; else it says to look at its home.
         archive: what to download and unpack beside ``place``; None: it is got by hand.
         fetch: how another library gets it, in place of an archive.
     """
@@ -112,13 +113,13 @@ def get(part: Part) -> None:
     if part.archive is None:
         raise UsageError(
             f"{part.name} cannot be fetched; get it at {part.home} and put it at {part.place} "
-            f"({part.licence})"
+            f"(licence: {part.licence})"
         )
     try:
         part.place.parent.mkdir(parents=True, exist_ok=True)
         file = _downloaded(part.archive, part.place.parent)
         _unpacked(file, part)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, RuntimeError) as error:
+    except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, EOFError, RuntimeError) as error:
         raise BenchError(f"{part.archive.url} cannot be unpacked for {part.name}: {error}") from error
     except OSError as error:
         raise BenchError(f"{part.name} cannot be stored in {part.place.parent}: {error}") from error
@@ -178,6 +179,8 @@ def _unpacked(file: Path, part: Part) -> None:
     elif tarfile.is_tarfile(file):
         with tarfile.open(file) as tarred:
             _extract(partial(tarred.extractall, filter="data"), part)
+    elif file.suffix == ".gz":
+        _gunzip(file, part.place)
     else:
         os.replace(file, part.place)
         return
@@ -186,6 +189,14 @@ def _unpacked(file: Path, part: Part) -> None:
         shutil.rmtree(part.place, ignore_errors=True)
         raise BenchError(f"{part.name}: the unpacked files have MD5 {found}, published is {expected}")
     file.unlink()
+
+
+def _gunzip(file: Path, place: Path) -> None:
+    """Under another name first, like :func:`_extract`."""
+    draft = place.with_name(f".{place.name}.unpacking")
+    with gzip.open(file) as packed, draft.open("wb") as plain:
+        shutil.copyfileobj(packed, plain)
+    os.replace(draft, place)
 
 
 def _extract(extractall: Callable[[Path], None], part: Part) -> None:

@@ -15,7 +15,6 @@ from bench.datasets.shared.split import Sizes, Subset, cut, size_of_each
 from bench.errors import UsageError, at_least
 
 DIV2K_HOME = "https://data.vision.ee.ethz.ch/cvl/DIV2K"
-DIV2K_LICENCE = "for academic research only; the copyright is that of each image's owner"
 #: deepinv's downloader names address and MD5 of the unpacked folders.
 DIV2K_TRAIN = Archive(
     "http://data.vision.ee.ethz.ch/cvl/DIV2K/DIV2K_train_HR.zip",
@@ -52,7 +51,6 @@ class Photographs(Dataset):
     also: ClassVar[tuple[str, ...]] = ()
     count: ClassVar[int]
     home: ClassVar[str]
-    licence: ClassVar[str] = "see its home"
     archive: ClassVar[Archive | None] = None
 
     def __init__(
@@ -77,13 +75,13 @@ class Photographs(Dataset):
 
     def parts(self) -> list[Part]:
         place = next((p for f in self.also if (p := self.root / f).is_dir()), self.root / self.folder)
-        test = Part(self.folder, place, self.home, self.licence, self.archive)
+        test = Part(self.folder, place, self.home, archive=self.archive)
         return [test] if self.train else [test, self.learned_from()]
 
     def learned_from(self) -> Part:
         """The usual training set. Default: DIV2K's."""
         place = self.root / "DIV2K_train_HR"
-        return Part("DIV2K_train_HR", place, DIV2K_HOME, DIV2K_LICENCE, DIV2K_TRAIN)
+        return Part("DIV2K_train_HR", place, DIV2K_HOME, archive=DIV2K_TRAIN)
 
     def load(self) -> Splits:
         if self.download:
