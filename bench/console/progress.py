@@ -29,7 +29,8 @@ def announce(runs: Sequence["Run"], results: Path, hardware: str) -> None:
         ("operator", [run.spec.operator_label for run in runs]),
         ("model", [run.spec.method_label for run in runs]),
         ("dataset", [f"{run.spec.dataset.label} ({_sizes(run)})" for run in runs]),
-        ("seed", [str(run.spec.seed) for run in runs]),
+        ("seeds", [seeds_text(runs)]),
+        ("protocol", [run.spec.protocol for run in runs]),
         ("recipe", [recipe_text(run) for run in runs if run.spec.recipe and not run.spec.trained_on]),
         ("device", [f"{run.spec.device} ({hardware})" for run in runs]),
         ("results", [str(results)]),
@@ -62,6 +63,12 @@ def _sizes(run: "Run") -> str:
     )
 
 
+def seeds_text(runs: Sequence["Run"]) -> str:
+    """The seeds of trainings and problems."""
+    trainings, problems = ({str(getattr(r.spec, name)): 0 for r in runs} for name in ("seed", "problem_seed"))
+    return f"training {', '.join(trainings)}; problem {', '.join(problems)}"
+
+
 def recipe_text(run: "Run") -> str:
     """The recipe in one line."""
     recipe = run.spec.recipe
@@ -69,7 +76,11 @@ def recipe_text(run: "Run") -> str:
         return "none"
     extras = [f"{k} {v:g}" for k in ("weight_decay", "clip", "ema", "patience") if (v := getattr(recipe, k))]
     extras += ["flips"] * recipe.augment + [recipe.precision] * (recipe.precision != "float32")
-    words = [f"{recipe.epochs} epochs", f"batch {recipe.batch_size}", f"{recipe.optimizer} {recipe.lr:g}"]
+    words = [
+        f"{recipe.epochs} epoch{'s' * (recipe.epochs > 1)}",
+        f"batch {recipe.batch_size}",
+        f"{recipe.optimizer} {recipe.lr:g}",
+    ]
     return ", ".join([*words, recipe.schedule, recipe.loss.upper(), *extras])
 
 

@@ -7,7 +7,7 @@ import torch
 
 from bench import registry
 from bench.component import Component, parse_chain
-from bench.console.progress import few_images
+from bench.console.progress import few_images, seeds_text
 from bench.problem import Problem
 from bench.progress import Progress, heard, tell
 from bench.runs.assembly import load_problem
@@ -25,6 +25,12 @@ def test_few_test_images_are_said_before_the_run():
     assert "test_share=0.3" in text
     assert "test_share" not in few_images(_run(48, 6, 6, "kodak"))
     assert few_images(_run(900, 50, 50)) == ""
+
+
+def test_both_kinds_of_seeds_are_said():
+    """Those that nobody typed, too, each once."""
+    runs = [SimpleNamespace(spec=SimpleNamespace(seed=seed, problem_seed=4)) for seed in (0, 1, 0)]
+    assert seeds_text(runs) == "training 0, 1; problem 4"
 
 
 def test_what_is_told_is_heard_in_its_block_only():
