@@ -186,9 +186,11 @@ def _fills(values: Array, value_range: tuple[float, float]) -> bool:
 def _stretched(values: Array, logarithm: bool = True) -> Array:
     values = np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=0.0)
     flat = values.reshape(len(values), -1)
-    low, middle, high = np.quantile(flat, (0.01, 0.5, 0.99), axis=1)[:, :, None, None, None]
+    low, high = np.quantile(flat, (0.01, 0.99), axis=1)[:, :, None, None, None]
+    # Where most is nothing (a sinogram beside the object, a masked k-space) it tells no scale.
+    middle = np.array([np.median(one[one > 0]) if (one > 0).any() else 0.0 for one in flat])
+    middle = middle[:, None, None, None]
     if logarithm and values.min() >= 0 and (high > 20 * middle).any():
-        # Where most is nothing (a sinogram beside the object, a masked k-space) the median tells no scale.
         scale = np.maximum(np.maximum(middle, high / 1000), 1e-30)
         return _stretched(np.log1p(values / scale), logarithm=False)
     return np.asarray((values - low) / np.maximum(high - low, 1e-12))

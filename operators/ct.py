@@ -78,7 +78,6 @@ class CT(Operator):
     """
 
     linear = True
-    picture_axes = ("angle", "detector")
 
     def __init__(
         self,
@@ -127,6 +126,7 @@ class CT(Operator):
         distances = (source * self.side, detector * self.side) if fan else ()
         bare = Geometry.covering((rows, columns), (0.0,), detectors, detector_width, *distances)
         self._hold_size(angles, bare.detectors)
+        self.picture_axes = (f"angle {start:g} to {start + arc:g}°", f"detector 1 to {bare.detectors}")
         views = tuple(math.radians(start) + a * self.step for a in range(angles))
         self.geometry = replace(bare, angles=views, offset=offset, centre=(right, up))
         self._projectors: dict[tuple[int, torch.dtype, torch.device], Projector] = {}

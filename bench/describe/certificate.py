@@ -225,6 +225,11 @@ def _inverse_psnr(problem: Problem) -> float:
     return mean_score(psnr(operator.inverse(y), x))
 
 
+def _plain(value: float) -> str:
+    """Three digits, without an exponent: ``2,260,000``."""
+    return f"{float(f'{value:.3g}'):,.0f}" if 100 <= value < 1e12 else f"{value:.3g}"
+
+
 def _summary(operator: Operator, **facts: Any) -> str:
     """The figures as a sentence, from thresholds that are stated in it."""
     words = []
@@ -233,7 +238,7 @@ def _summary(operator: Operator, **facts: Any) -> str:
     if facts["condition"] is not None:
         condition = facts["condition"]
         kind = "well" if condition < 10 else "moderately" if condition < 100 else "ill"
-        words.append(f"{kind} conditioned (condition number {condition:.3g} or more)")
+        words.append(f"{kind} conditioned (condition number {_plain(condition)} or more)")
     if jump > 3:
         words.append(f"discontinuous (one grey level in one pixel changes y {jump:.0f} times as much as x)")
     else:
@@ -242,16 +247,18 @@ def _summary(operator: Operator, **facts: Any) -> str:
     words.append("translation equivariant" if shift < 1e-3 else f"not translation equivariant ({shift:.2g})")
     share, reach = facts["influence"], facts["reach"]
     if reach is None:
-        words.append(f"one pixel changes {share:.1%} of the measurement")
+        words.append(f"one pixel changes {100 * share:.1f} % of the measurement")
     elif reach < 0.5:
         words.append("local: a pixel's influence stays in its pixel")
     else:
-        words.append(f"a pixel's influence reaches {reach:.1f} pixels and {share:.1%} of the measurement")
+        words.append(
+            f"a pixel's influence reaches {reach:.1f} pixels and {100 * share:.1f} % of the measurement"
+        )
     if facts["random"]:
         words.append("random")
     gap = facts["model_error"]
     if gap is not None and not operator.exact_inverse:
-        how = f"{gap:.1%} off the model" if gap else "with the very model"
+        how = f"{100 * gap:.1f} % off the model" if gap else "with the very model"
         crime = "" if gap else " (the inverse crime)"
         words.append(f"simulated {how} that reconstructions compute with{crime}")
     return "; ".join(words).capitalize() + "."

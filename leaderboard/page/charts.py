@@ -48,7 +48,10 @@ def quality(ranking: Ranking, looks: Looks) -> Drawing | None:
     means = [e.mean(metric.name) for e in entries]
     span = Span.of([*means, *sum(ends, ())])
     drawing, axis = _rows(
-        f"{metric.title}, with 95 % interval", entries, span, f"{metric.title} {metric.unit}"
+        f"{metric.title}, with 95 % interval",
+        entries,
+        span,
+        f"{metric.title} ({metric.unit})" if metric.unit else metric.title,
     )
     for line in (ranking.group.floor, ranking.group.ceiling):
         if line is not None and not span.beyond(value := line.mean(metric.name)):
@@ -74,7 +77,8 @@ def speed(setting: str, entries: Sequence[Method], looks: Looks) -> Drawing:
     across(drawing, x, 22, TALL - FOOT, "images per second")
     upward(drawing, y, x.start, x.end, "PSNR (dB)")
     shown = [(x(a), y(span.place(b))) for a, b in points]
-    drawing.path(stairs([shown[i] for i in pareto(points)], x.start), "front")
+    front = stairs([shown[i] for i in pareto(points)], x.start)
+    drawing.path(front, "front")
     for entry, (a, b), place in zip(entries, points, shown, strict=True):
         told = f"{entry.label}: {number(b)} dB, {number(a, 0)} images/s"
         drawing.mark(*place, of_role(looks[entry.label], entry.role), told, 10)
@@ -83,7 +87,7 @@ def speed(setting: str, entries: Sequence[Method], looks: Looks) -> Drawing:
         for e, (_, b) in zip(entries, points, strict=True)
     ]
     sizes = [(LETTER * len(n), 12.0) for n in names]
-    labels = placing.beside(shown, sizes, (x.start, 14, WIDTH, TALL - FOOT), 8)
+    labels = placing.beside(shown, sizes, (x.start, 14, WIDTH, TALL - FOOT), 8, front)
     for name, label in zip(names, labels, strict=True):
         if label is not None:
             drawing.text(*label, name, "middle", "label")

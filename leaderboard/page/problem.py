@@ -35,15 +35,15 @@ def about(group: Group) -> dict[str, Any]:
 
 
 def _doc(room: Registry, name: str) -> str:
-    """The docstring of a component of the project, as far as its arguments; empty for any other."""
+    """What a component of the project is, and its references, by its docstring; empty for any other."""
     path = room.room / f"{name}.py"
     if is_path(name) or not name.isidentifier() or not path.is_file():
         return ""
     from bench.outline import outline
 
     text = cleandoc(outline(path, room.kind).doc)
-    for section in ("\nArgs:", "\nRaises:", "\nReturns:"):
-        text = text.split(section)[0]
+    said, *sections = re.split(r"\n(?=[A-Z][a-z]+:\n)", text)
+    text = "\n".join([said, *(part for part in sections if part.startswith("Reference"))])
     # Prose takes the reader's width; formulas and lists, which are indented, stay as they stand.
     return re.sub(r"(?<=\S)\n(?=\S)", " ", text.replace("``", "")).strip()
 
@@ -59,7 +59,7 @@ def _protocol(name: str) -> str:
 
 def _data(record: Record) -> dict[str, Any]:
     data = record.data
-    shape = " x ".join
+    shape = " × ".join
     return {
         "images for training, validation": f"{data.train:,}, {data.validation:,}" if data.train else None,
         f"{data.unit}s that are scored": f"{data.test:,} in {data.groups:,} independent groups"

@@ -1,7 +1,7 @@
 """What a run's page says: sections of facts in words, and what the leakage check found."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -24,7 +24,7 @@ def parts(record: Record) -> dict[str, dict[str, Any]]:
             "training seed": spec.seed, "problem seed": spec.problem_seed, "protocol": spec.protocol,
             "used beside the measurements": ", ".join(record.uses) or None,
         },
-        "Training": {_words(k): v for k, v in recipe.items()},
+        "Training": {RECIPE.get(k, _words(k)): v for k, v in recipe.items()},
         "Data": {
             "training images": data.train, "validation images": data.validation,
             f"scored {data.unit}s": data.test, "independent groups": data.groups or None,
@@ -34,15 +34,45 @@ def parts(record: Record) -> dict[str, dict[str, Any]]:
         "Settled by the operator": {_words(k): _told(v) for k, v in record.settings.items()},
         "Cost": {
             "time of fit": text.seconds(record.budget.seconds), "settings tried": record.budget.trials,
-            **{_words(k): v for k, v in record.timings.items()},
+            **_timings(record.timings),
         },
         "Provenance": {
-            "hardware": origin.hardware, "threads": origin.threads or None, "time": origin.time,
+            "hardware": origin.hardware, "threads": origin.threads or None,
+            "time": origin.time.replace("T", " ").replace("+00:00", " UTC"),
             "invbench": origin.invbench, "python": origin.python, "platform": origin.platform,
             **origin.packages,
             "commit": (origin.commit or "")[:12] + (" with local changes" if origin.dirty else "") or None,
         },
     }  # fmt: skip
+
+
+#: What parts of a recipe are called where their option's name says too little.
+RECIPE = {
+    "lr": "learning rate", "clip": "largest norm of the gradient", "ema": "decay of averaged weights",
+    "patience": "epochs of patience", "augment": "mirrored at random",
+}  # fmt: skip
+#: Timings by what they are called, with the unit that stands behind the value.
+TIMINGS = {
+    "train_seconds": ("training", " s"),
+    "train_images_per_second": ("images per second, training", ""),
+    "images_per_second": ("images per second", ""),
+    "batch_size": ("in batches of", ""),
+    "latency_ms": ("one image alone", " ms"),
+    "threads": ("threads", ""),
+    "load": ("load of the machine", ""),
+    "peak_memory_mb": ("most memory", " MB"),
+    "total_seconds": ("in all", " s"),
+}
+
+
+def _timings(timings: Mapping[str, float]) -> dict[str, str]:
+    """Timings in words; medians with the quartiles of their calls."""
+    found = {}
+    for name, (title, unit) in TIMINGS.items():
+        low, value, high = (text.count(timings.get(f"{name}{end}")) for end in ("_q1", "", "_q3"))
+        if value:
+            found[title] = f"{value}{unit}" + (f" (quartiles {low} and {high})" if low and high else "")
+    return found
 
 
 def _words(name: str) -> str:

@@ -8,6 +8,7 @@ import matplotlib as mpl
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from bench.leaderboard.methods import Method
@@ -56,7 +57,8 @@ def figure_of(panels: Sequence[Panel], height: float, note: str) -> Figure | Non
     columns = min(len(panels), 3)
     rows = math.ceil(len(panels) / columns)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(max(5.4 * columns, 5.8), (height + 0.6) * rows + 0.4), layout="constrained")
+        layout = ConstrainedLayoutEngine(w_pad=0.12)  # a panel's names end apart from those of the next
+        figure = Figure(figsize=(max(5.4 * columns, 5.8), (height + 0.6) * rows + 0.4), layout=layout)
         axes = figure.subplots(rows, columns, squeeze=False)
         for axis, (title, draw) in zip(axes.flat, panels, strict=False):
             draw(axis)

@@ -1,6 +1,7 @@
 """Where labels stand beside their points, so that none covers another."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 Box = tuple[float, float, float, float]
 
@@ -13,6 +14,7 @@ def beside(
     sizes: Sequence[tuple[float, float]],
     within: Box,
     gap: float,
+    line: Sequence[tuple[float, float]] = (),
 ) -> list[tuple[float, float] | None]:
     """The middle of each point's label; None where there is no room for it.
 
@@ -21,13 +23,16 @@ def beside(
         sizes: width and height of each label.
         within: left, bottom, right and top edge that no label crosses.
         gap: between a point and its label.
+        line: horizontal and vertical pieces through these points, which labels keep off where they can.
     """
+    crossed = [(min(a, c), min(b, d), max(a, c) + 1, max(b, d) + 1) for (a, b), (c, d) in pairwise(line)]
     taken = [(x - gap / 2, y - gap / 2, x + gap / 2, y + gap / 2) for x, y in points]
     found: list[tuple[float, float] | None] = []
     for (x, y), (width, height) in zip(points, sizes, strict=True):
         places = [(x + dx * (gap + width / 2), y + dy * (gap + height / 2)) for dx, dy in _TRIED]
         boxes = [(a - width / 2, b - height / 2, a + width / 2, b + height / 2) for a, b in places]
         free = [i for i, box in enumerate(boxes) if _inside(box, within) and not _meets(box, taken)]
+        free.sort(key=lambda i: _meets(boxes[i], crossed))
         found.append(places[free[0]] if free else None)
         taken += [boxes[free[0]]] if free else []
     return found

@@ -98,16 +98,24 @@ def _speed_panel(axes: Axes, entries: Sequence[Method], where: str, found: Looks
         cut(e.label) + (f" {number(y, 1)}" if span.beyond(y) else "")
         for e, (_, y) in zip(entries, points, strict=True)
     ]
-    _labels(axes, shown, names)
+    _labels(axes, shown, names, front)
 
 
-def _labels(axes: Axes, points: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
+def _labels(
+    axes: Axes,
+    points: Sequence[tuple[float, float]],
+    names: Sequence[str],
+    front: Sequence[tuple[float, float]],
+) -> None:
     """Names beside their points, in a panel of about 300 x 190 points; those without room are left out."""
     width, height = 300.0, 190.0
     to_panel = axes.transData + axes.transAxes.inverted()
-    places = [(x * width, y * height) for x, y in to_panel.transform(list(points))]
+    places, line = (
+        [(x * width, y * height) for x, y in to_panel.transform(list(some))] for some in (points, front)
+    )
     sizes = [(5.0 * len(name) + 4, 11.0) for name in names]
-    for name, middle in zip(names, placing.beside(places, sizes, (0, 0, width, height), 9), strict=True):
+    found = placing.beside(places, sizes, (0, 0, width, height), 9, line)
+    for name, middle in zip(names, found, strict=True):
         if middle is not None:
             x, y = middle[0] / width, middle[1] / height
             axes.text(x, y, name, transform=axes.transAxes, ha="center", va="center", fontsize=8, bbox=WHITE)

@@ -35,6 +35,23 @@ def test_each_image_is_shown_crisp_in_its_column_and_row(channels):
     assert tops == sorted(tops)
 
 
+def test_a_masked_picture_of_k_space_is_not_shown_by_its_logarithm_twice():
+    """What an operator shows by its logarithm is only stretched: equal steps stay equal where lines lack."""
+    levels = torch.zeros(2, 1, 32, 32)
+    levels[..., ::4] = torch.linspace(0.1, 0.4, 32)[:, None]
+    steps = np.diff(measurement(levels)[0, 0, :-1, 0].astype(int))
+    assert steps.min() > 0
+    assert steps.max() - steps.min() <= 1  # of rounding
+    assert not measurement(levels)[..., 1].any()
+
+
+def test_a_spectrum_is_shown_by_its_logarithm():
+    """A peak a thousand times above all else leaves the rest visible."""
+    levels = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(0)) + 0.5
+    levels[..., 12:20, 12:20] = 1000.0
+    assert measurement(levels)[0, 0, :8].mean() > 10
+
+
 def test_captions_stand_below_their_row():
     """Ink below the images of the row that has captions, and none below the others."""
     black = np.zeros((2, 1, 12, 12), np.uint8)

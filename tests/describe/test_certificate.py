@@ -57,7 +57,7 @@ def test_inverse_crime_is_named():
     assert coarse.model_error == 0
     assert "(the inverse crime)" in coarse.summary
     assert 0.001 < fine.model_error < 0.1
-    assert f"simulated {100 * fine.model_error:.1f}% off the model" in fine.summary
+    assert f"simulated {100 * fine.model_error:.1f} % off the model" in fine.summary
     assert "crime" not in fine.summary
     assert certificate("xor_ctr").model_error is None
     assert "crime" not in certificate("xor_ctr").summary + certificate("permutation").summary

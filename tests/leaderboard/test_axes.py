@@ -48,6 +48,16 @@ def test_every_value_has_a_place_on_the_axis(values):
     assert 2 * sum(span.beyond(v) for v in finite) <= len(finite)
 
 
+def test_labels_keep_off_a_line_where_they_can():
+    """A front that ends at its point from the left is not written over; nor is a label lost to it."""
+    line = [(100.0, 50.0), (0.0, 50.0)]
+    ((x, _),) = beside([(100, 50)], [(40, 12)], (0, 0, 120, 100), 8)
+    assert x < 100  # no room at the right: without a line it stands at the left
+    ((x, y),) = beside([(100, 50)], [(40, 12)], (0, 0, 120, 100), 8, line)
+    assert (x, abs(y - 50)) == (100, 14)
+    assert beside([(100, 50)], [(40, 12)], (0, 44, 120, 56), 8, line) == [(72, 50)]
+
+
 @given(st.lists(st.tuples(st.floats(0, 200), st.floats(0, 100)), max_size=8))
 def test_labels_cover_no_other(points):
     """Labels that are shown lie within the chart, apart from one another."""

@@ -21,17 +21,20 @@ EVIL = "<script>alert('x')</script>\"&"
 
 
 class Links(HTMLParser):
-    """Every address and script text of a page."""
+    """Every address and script text of a page; of addresses, those that only a reader follows."""
 
     def __init__(self, text: str):
         super().__init__()
         self.addresses: list[str] = []
+        self.followed: list[str] = []
         self.scripts: list[str] = []
         self._script = False
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
-        self.addresses += [v for k, v in attrs if k in ("href", "src") and v]
+        found = [v for k, v in attrs if k in ("href", "src") and v]
+        self.addresses += found
+        self.followed += found if ("rel", "noreferrer") in attrs else []
         self._script = tag == "script"
 
     def handle_data(self, data):
@@ -68,8 +71,9 @@ def test_every_link_leads_to_a_file_of_the_folder(site):
     """The folder can be published as it is: nothing missing, nothing from elsewhere."""
     assert len(_pages(site)) == 1 + 2 + 8
     for path in _pages(site):
-        for address in Links(path.read_text()).addresses:
-            if address.startswith(("#", "data:,")):
+        links = Links(path.read_text())
+        for address in links.addresses:
+            if address.startswith(("#", "data:,")) or address in links.followed:
                 continue
             target = (path.parent / address.partition("#")[0]).resolve()
             assert target.is_file(), f"{path.name} links to {address}"
@@ -177,6 +181,27 @@ def test_a_problem_explains_itself(site):
     assert "unet against mean, not tested: +6.00" in text or "unet is shown better than mean" in text
 
 
+def test_a_dataset_s_references_are_links(make, results):
+    """Readers of a problem come to the home of its images; what its parameters are is left out."""
+    make("ct", "unet", dataset="ellipses:size=32")
+    site = page.write(board(results), results / "leaderboard").parent
+    (path,) = site.glob("problems/*.html")
+    assert '<a href="https://github.com/jleuschn/dival" rel="noreferrer">' in path.read_text()
+    assert "number of test phantoms" not in path.read_text()
+
+
+def test_costs_are_told_in_words(make, results):
+    """No field of a record stands on a page by its own name; a median has its quartiles beside it."""
+    timings = {"latency_ms": 60.5, "latency_ms_q1": 47.7, "latency_ms_q3": 74.2, "peak_memory_mb": 1188.0}
+    record = make("ct", "unet", timings=timings, recipe=Recipe(epochs=2))
+    site = page.write(board(results), results / "leaderboard").parent
+    text = re.sub(r"<.*?>", " ", (site / "runs" / f"{record.fingerprint}.html").read_text())
+    assert re.search(r"one image alone\s+60.5 ms \(quartiles 47.7 and 74.2\)", text)
+    assert re.search(r"most memory\s+1,188 MB", text)
+    assert re.search(r"learning rate\s+0.004", text)
+    assert not re.search(r"q1|q3| mb\b", text)
+
+
 def test_a_component_named_by_a_record_opens_no_file(make, results, tmp_path):
     """A path, or a name with dots, is looked up nowhere: only the project's own words are shown."""
     (tmp_path / "mine.py").write_text('"""A private docstring."""')
@@ -199,7 +224,8 @@ def test_a_runs_page_has_the_command_that_makes_it_again(site, results_of_site):
     """The exact command and the error of a failed run are on its page."""
     for record in board(results_of_site).records:
         text = (site / "runs" / f"{record.fingerprint}.html").read_text()
-        assert "bench run --operator" in text
+        commands = re.findall(r"<code>(bench.*?|<span>bench.*?)</code>", text)
+        assert html.unescape(re.sub("<.*?>", "", commands[0])) == record.spec.command()
         if record.status == "failed":
             assert "RuntimeError: &lt;script&gt;" in text
 

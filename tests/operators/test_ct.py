@@ -241,6 +241,13 @@ def test_bad_values(params, message):
         CT((1, 16, 16), **params)
 
 
+def test_axes_of_a_sinogram_say_degrees_and_detectors():
+    """What a picture of it shows, top to bottom and left to right."""
+    assert CT((1, 8, 8), angles=6, detectors=11).picture_axes == ("angle 0 to 180°", "detector 1 to 11")
+    limited = CT((1, 8, 8), angles=6, detectors=11, start=-60, arc=120)
+    assert limited.picture_axes[0] == "angle -60 to 60°"
+
+
 def test_system_has_no_finer_grid():
     """A reconstruction gets the coarse operator: with the fine one it would know the simulation."""
     fine, coarse = CT((1, 16, 16)), CT((1, 16, 16), oversample=1)
