@@ -160,7 +160,8 @@ def _resolution(duel: Duel) -> str:
 def _corrected(duel: Duel) -> str:
     if np.isnan(duel.verdict.corrected):
         return "no pair of ranked methods, not tested for the table"
-    return f"{_p(duel.verdict.corrected)} corrected for {duel.ranking.claim.pairs} pairs (Holm)"
+    count = duel.ranking.claim.pairs
+    return f"{_p(duel.verdict.corrected)} corrected for {count} pair{'s' * (count > 1)} (Holm)"
 
 
 def _verdict(duel: Duel) -> str:

@@ -85,7 +85,9 @@ class NLM(Model):
             "patch_distance": self.distance,
             "h": strength * sigma,
             "sigma": sigma,
-            "channel_axis": 0,
         }
-        images = [denoise_nl_means(image, **settings) for image in y.cpu().numpy()]
+        if y.shape[1] == 1:  # as planes: scikit-image turns an image of one channel on its side
+            planes = [denoise_nl_means(image[0], **settings)[None] for image in y.cpu().numpy()]
+            return torch.from_numpy(np.stack(planes)).to(y)
+        images = [denoise_nl_means(image, channel_axis=0, **settings) for image in y.cpu().numpy()]
         return torch.from_numpy(np.stack(images)).to(y)

@@ -50,7 +50,7 @@ def few_images(run: "Run") -> str:
         return ""
     text = f"{dataset.label}: {count} of {whole} images are for testing, so intervals will be wide"
     named = {p.name for p in registry.datasets.find(dataset.name).outline.parameters or ()}
-    return text + (", test_share=0.3 takes more of them" if "test_share" in named else "")
+    return text + ("; test_share=0.3 takes more of them" if "test_share" in named else "")
 
 
 def _sizes(run: "Run") -> str:

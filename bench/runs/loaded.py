@@ -92,6 +92,7 @@ class LoadedRun:
         problem = self.made.problem
         operator = self.operator if size is None else self.operator_for(size)
         given = torch.as_tensor(y).to(problem.device)
+        given = given.float() if given.dtype == torch.float64 else given
         if given.dim() < 2 or tuple(given.shape[1:]) != tuple(operator.measurement_shape):
             raise UsageError(
                 f"measurements must be (B, {', '.join(map(str, operator.measurement_shape))}), not "
@@ -109,10 +110,29 @@ class LoadedRun:
         Args:
             x: images ``(B, C, H, W)`` in the dataset's range.
             seed: of the noise.
+
+        Raises:
+            UsageError: ``x`` has another form, or holds integers, whose range nothing says.
         """
-        images = torch.as_tensor(x).to(self.made.problem.device)
+        images = self._images(x)
         operator = self.operator_for((images.shape[-2], images.shape[-1]))
         return _array(operator.measure(images, stream(images.device, seed, "loaded")))
+
+    def _images(self, x: Array | Tensor) -> Tensor:
+        """Images as operators take them: float32 or complex64, with the channels of the run's own."""
+        problem = self.made.problem
+        given = x if isinstance(x, Tensor) else torch.from_numpy(np.array(x))  # a copy: it may be read-only
+        channels = problem.image_shape[0]
+        if given.dim() != 4 or given.shape[1] != channels:
+            raise UsageError(f"images must be (B, {channels}, H, W), not {tuple(given.shape)}")
+        if not (given.is_floating_point() or given.is_complex()):
+            low, high = problem.value_range
+            kind = str(given.dtype).removeprefix("torch.")
+            raise UsageError(
+                f"images must be floats from {low:g} to {high:g}, the dataset's range, not {kind}: "
+                "of 8 bits in [0, 1] that is x / 255"
+            )
+        return given.to(problem.device, torch.complex64 if given.is_complex() else torch.float32)
 
     def operator_for(self, size: tuple[int, int]) -> Operator:
         """The operator for images of another height and width, with the same parameters and seed.

@@ -57,6 +57,20 @@ def test_an_exact_image_does_not_choose_the_strength():
     assert chosen > psnr(reconstructed(least, batch), batch.x).mean() + 0.5
 
 
+def test_a_grey_image_keeps_its_channel():
+    """Of one channel the answer is an image too, and the same as that of the plane alone."""
+    image = torch.from_numpy(data.camera())[None, None, 100:132, 200:232]
+    problem = Problem(Denoising((1, 32, 32)), Splits(image, image, image))
+    model = NLM(distance=3, strength=0.8)
+    model.fit(problem.training())
+    batch = next(problem.test_batches())
+    made = reconstructed(model, batch)
+    settings = {"patch_size": 5, "patch_distance": 3, "h": 0.8 * float(model.sigma)}
+    alone = denoise_nl_means(batch.y[0, 0].numpy(), **settings, sigma=float(model.sigma))
+    assert made.shape == (1, 1, 32, 32)
+    assert np.allclose(made[0, 0].numpy(), alone, atol=1e-5)
+
+
 def test_no_noise():
     """Without noise there is nothing to filter: the measurement stays as it is, rather than 0 / 0."""
     problem = problem_of(Noise((3, 32, 32), sigma=0))

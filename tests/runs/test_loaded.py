@@ -64,6 +64,21 @@ def test_images_of_another_size(results, model):
         run.reconstruct(y)
 
 
+def test_images_of_numpy(results):
+    """What NumPy makes of pictures: doubles serve, bytes and channels at the end are told apart from them."""
+    run = loaded(results, "unet:width=2")
+    x = np.random.default_rng(0).random((1, 3, 20, 24))
+    y = run.measure(x)
+    assert y.dtype == np.float32
+    assert np.array_equal(y, run.measure(x.astype(np.float32)))
+    made = run.reconstruct(y.astype(np.float64), size=(20, 24))
+    assert np.array_equal(made, run.reconstruct(y, size=(20, 24)))
+    with pytest.raises(UsageError, match=r"floats from 0 to 1, the dataset's range, not uint8: .* x / 255"):
+        run.measure((255 * x).astype(np.uint8))
+    with pytest.raises(UsageError, match=r"must be \(B, 3, H, W\), not \(20, 24, 3\)"):
+        run.measure(x[0].transpose(1, 2, 0))
+
+
 def test_unknown_run(results):
     """A name that no run has lists those there are."""
     with pytest.raises(UsageError, match="no run is called 'zz'"):
