@@ -48,7 +48,7 @@ def test_the_board_says_the_same(whole):
     assert str(_duel(whole).verdict) == str(ranking.verdicts[0, 1])
     text = compare.text(_duel(whole))
     assert "verdict          unet is better" in text
-    assert "corrected for 1 pairs (Holm)" in text
+    assert "corrected for 1 pair (Holm)" in text
 
 
 def test_an_undecided_pair_says_within_what_it_is_equal(make, results):
