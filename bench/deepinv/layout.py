@@ -33,9 +33,9 @@ class Images:
         return self.channels if self.kind in ("single", "pairs") else 1
 
     def to_native(self, x: Tensor) -> Tensor:
-        """``(B, C, H, W)`` real or complex, as the physics takes it."""
+        """``(B, C, H, W)`` real or complex, as the physics takes it: float32 or complex64."""
         if self.kind == "plain":
-            return x
+            return x if x.is_complex() else x.float()
         if self.kind == "complex":
             return x.to(torch.complex64)
         single = x.reshape(-1, 1, *x.shape[2:])
