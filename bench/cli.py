@@ -185,9 +185,11 @@ def run(
         raise UsageError("give --seed (each by its number) or --seeds (how many), not both")
     from bench import found
     from bench.runs.following import loggers
+    from bench.runs.request import check_names, check_recipe
     from bench.sweeps.grid import Asked, crossed, grids
     from bench.sweeps.means import Means
 
+    check_recipe(recipe)
     means = Means(jobs, threads, timeout, scheduler, cluster, loggers(log or ()))
     trainings = list(range(seeds)) if seeds else seed
     asked: dict[str, Any] = {
@@ -212,8 +214,6 @@ def run(
             "give --operator and --model (bench list shows them), as in "
             "bench run --operator xor_ctr --model unet; or --suite"
         )
-    from bench.runs.request import check_names
-
     # Without an operator, the dataset's own.
     pairs = crossed(Asked(operator or [""], model, dataset or ["photos"]), wanted)
     check_names(*pairs, metric or [], preset or "quick", protocol)
@@ -239,7 +239,7 @@ def list_names(
         str,
         typer.Argument(
             autocompletion=completion.anything,
-            help="operators, models, datasets, metrics, loggers, protocols; or a name, shown whole.",
+            help="operators, models, datasets, metrics, losses, optimizers, loggers, protocols; or a name.",
         ),
     ] = "all",
 ) -> None:

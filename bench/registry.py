@@ -28,7 +28,8 @@ class Registry:
     """The things of one kind: those in a room, those of plug-ins, and files given by path.
 
     A plug-in that offers many registers one entry point: a module (or object) with ``members()``,
-    their names, and ``member(name)``, the class. ``packages``, if it has that, names the distributions
+    their names, and ``member(name)``, the class. ``refused``, if it has that, says by name why others are
+    not offered. ``packages``, if it has that, names the distributions
     whose versions are part of what a member is.
 
     Args:
@@ -37,7 +38,8 @@ class Registry:
         base: ``"module:Class"`` that a class must derive from.
         function: what a plain function that serves too does ("that returns a torch.nn.Module"), if one does.
         module: whether a class derived from ``torch.nn.Module`` serves too.
-        families: modules of this project that offer what a package of that name has, if it is installed.
+        families: modules of this project that offer what a package of that name has, if it is installed;
+            their ``members()`` and ``refused`` are there without an import that takes seconds.
     """
 
     def __init__(
@@ -55,21 +57,53 @@ class Registry:
         self.wanted = Kind(kind, base, function, module)
         self.own_families = families or {}
 
+    @property
+    def kinds(self) -> str:
+        """What several are called in messages (``"losses"``)."""
+        return self.kind + ("es" if self.kind.endswith("s") else "s")
+
     def entries(self) -> dict[str, Entry]:
         """Every name that can be used by itself, sorted."""
         return {name: entry for name, entry in self._named().items() if not entry.outline.family}
 
     def families(self) -> dict[str, Entry]:
-        """Plug-ins that offer many (:meth:`members`), as far as their text tells."""
-        # Of this project's own, only what is installed is shown; used, they say what to install.
-        families = {name: entry for name, entry in self._named().items() if entry.outline.family}
+        """Plug-ins that offer many (:meth:`members`), as far as their text tells; what is installed."""
         return {
-            k: v for k, v in families.items() if k not in self.own_families or importlib.util.find_spec(k)
+            k: v
+            for k, v in self.all_families().items()
+            if k not in self.own_families or importlib.util.find_spec(k)
         }
 
+    def all_families(self) -> dict[str, Entry]:
+        """Those of this project too whose package is not installed: used, they say what to install."""
+        return {name: entry for name, entry in self._named().items() if entry.outline.family}
+
     def holds(self, name: str) -> bool:
-        """Whether a name can be used by itself, or is one that a family may have."""
-        return name in self.entries() or ("." in name and name.partition(".")[0] in self.families())
+        """Whether a name can be used by itself, or is one that a family has, or that a plug-in's may have."""
+        family, dot, member = name.partition(".")
+        if not dot or family not in self.all_families():
+            return name in self.entries()
+        return family not in self.own_families or member in self._offered(family)
+
+    def _offered(self, family: str) -> set[str]:
+        """Members of a family of this project, and those that it refuses and says why."""
+        found = self._object(self.find(family))
+        return {*found.members(), *found.refused}
+
+    def near(self, name: str) -> set[str]:
+        """What a mistyped name may mean, as far as that is known without an import that takes seconds."""
+        family, dot, _ = name.partition(".")
+        return set(self.members(family)) if dot and family in self.own_families else set(self.entries())
+
+    def check(self, name: str) -> None:
+        """Refuse a name that nothing has, as far as that is known without an import that takes seconds.
+
+        Raises:
+            UsageError: what is near, and what there is.
+        """
+        entry = self.find(name)
+        if entry.member and name.partition(".")[0] in self.own_families:
+            self._known(self._object(entry), entry)
 
     def _named(self) -> dict[str, Entry]:
         """All names, sorted; things of one name are rivals."""
@@ -111,7 +145,7 @@ class Registry:
             raise unknown(name, self)
         if entry.rivals:
             raise UsageError(
-                f"two {self.kind}s are called {entry.name!r}: {entry.origin} and {entry.rivals[0].origin}. "
+                f"two {self.kinds} are called {entry.name!r}: {entry.origin} and {entry.rivals[0].origin}. "
                 "Uninstall one, or give one of them by the path of its file."
             )
         if entry.name == name:
@@ -160,7 +194,7 @@ class Registry:
             return self._member(found, entry)
         if _is_family(found):
             some = ", ".join(self.members(name)[:4])
-            raise UsageError(f"{name} offers many {self.kind}s; name one of them: {some}, ...")
+            raise UsageError(f"{name} offers many {self.kinds}; name one of them: {some}, ...")
         chosen = self.wanted.only if isinstance(found, ModuleType) else self.wanted.checked
         return chosen(found, entry.origin)
 
@@ -175,20 +209,25 @@ class Registry:
         return guard(entry.origin, lambda: import_file(path))
 
     def _member(self, family: Any, entry: Entry) -> Any:
+        self._known(family, entry)
+        made = guard(entry.origin, lambda: family.member(entry.member), f"in member({entry.member!r})")
+        return self.wanted.checked(made, entry.origin)
+
+    def _known(self, family: Any, entry: Entry) -> None:
+        """Refuse what a family does not offer."""
         name = entry.name.partition(".")[0]
         if not _is_family(family):
             raise unknown(entry.name, self)
         names = list(guard(entry.origin, family.members, "in members()"))
-        if entry.member not in names:
-            if why := getattr(family, "refused", {}).get(entry.member):
-                raise UsageError(f"{entry.name}: {why}")
-            near = difflib.get_close_matches(entry.member, names, n=3, cutoff=0.5)
-            hint = f" Did you mean {' or '.join(f'{name}.{n}' for n in near)}?" if near else ""
-            raise UsageError(
-                f"unknown {self.kind} {entry.name!r}.{hint} bench list {name} shows all {len(names)} of them."
-            )
-        made = guard(entry.origin, lambda: family.member(entry.member), f"in member({entry.member!r})")
-        return self.wanted.checked(made, entry.origin)
+        if entry.member in names:
+            return
+        if why := getattr(family, "refused", {}).get(entry.member):
+            raise UsageError(f"{entry.name}: {why}")
+        near = difflib.get_close_matches(entry.member, names, n=3, cutoff=0.5)
+        hint = f" Did you mean {' or '.join(f'{name}.{n}' for n in near)}?" if near else ""
+        raise UsageError(
+            f"unknown {self.kind} {entry.name!r}.{hint} bench list {name} shows all {len(names)} of them."
+        )
 
 
 def is_path(name: str) -> bool:
@@ -201,11 +240,11 @@ def unknown(name: str, *rooms: Registry) -> UsageError:
     kind = " or ".join(room.kind for room in rooms)
     if is_path(name):
         return UsageError(f"no such {kind} file: {name}")
-    near = difflib.get_close_matches(name, {e for room in rooms for e in room.entries()}, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name, set().union(*(room.near(name) for room in rooms)), n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     lists = [", ".join(room.entries()) for room in rooms]
     if len(rooms) > 1:
-        lists = [f"{room.kind}s {names}" for room, names in zip(rooms, lists, strict=True)]
+        lists = [f"{room.kinds} {names}" for room, names in zip(rooms, lists, strict=True) if names]
     there = "; ".join(lists)
     return UsageError(f"unknown {kind} {name!r}.{hint} There are: {there}; or give the path of a .py file.")
 
@@ -228,7 +267,7 @@ operators = Registry(
     "operator",
     "bench.operators",
     "bench.operators:Operator",
-    families={"deepinv": "bench.deepinv.operators"},
+    families={"deepinv": "bench.deepinv.named_operators"},
 )
 models = Registry(
     "model",

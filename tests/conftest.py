@@ -71,3 +71,28 @@ def _peak():
 
 def _too_long(*_):
     raise TimeoutError(f"the command took more than {SECONDS} s")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The tables of deepinv's names: passed, refused with the reason, or untested; from all workers."""
+    tables, untested = {}, []
+    for outcome, reports in terminalreporter.stats.items():
+        for report in reports:
+            place = getattr(report, "nodeid", "")
+            found = dict(getattr(report, "user_properties", ())).get("table")
+            if "::test_the_table[" not in place or getattr(report, "when", "call") == "teardown":
+                continue
+            if found and outcome == "passed":
+                version, kind, name, line = found
+                tables.setdefault(f"{kind} of deepinv {version}", {})[name] = line
+            elif outcome in ("failed", "error", "skipped"):
+                untested.append(f"{place}: {outcome}")
+    for title, lines in sorted(tables.items()):
+        refused = sum(line.startswith("refused") for line in lines.values())
+        terminalreporter.section(f"{title}: {len(lines) - refused} passed, {refused} refused")
+        for name, line in sorted(lines.items()):
+            terminalreporter.write_line(f"{name}: {line}")
+    if tables:
+        terminalreporter.write_line(f"untested: {len(untested)}")
+        for line in untested:
+            terminalreporter.write_line(line)

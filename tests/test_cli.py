@@ -121,6 +121,19 @@ def test_one_thing_whole(bench, tmp_path):
     operator(tmp_path / "mine.py", "return x", "Mine")
     assert "operator mine" in bench("list ./mine.py")[1]
     assert bench("list psnr")[0] == 0
+    assert "Mean absolute error" in bench("list l1")[1]
+
+
+def test_losses_and_optimizers_are_listed(bench):
+    """Ours with one line each, torch's by name; one of torch's whole, with what it takes."""
+    told = bench("list losses")[1]
+    assert "Mean squared error" in told
+    assert "SmoothL1Loss" in told
+    assert re.search(
+        r"optimizers of torch.optim: .*adamw.*sgd", " ".join(bench("list optimizers")[1].split())
+    )
+    assert re.search(r"betas +tuple.* +\(0.9, 0.999\)", bench("list adamw")[1])
+    assert re.search(r"beta +float +1.0", bench("list SmoothL1Loss")[1])
 
 
 def test_the_recipe_has_an_option_for_each_of_its_values(bench):

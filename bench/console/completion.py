@@ -114,7 +114,8 @@ def _short(text: str) -> str:
 
 def anything(incomplete: str) -> Offers:
     """Names of all components, and the kinds of them."""
-    kinds = [(kind, "") for kind in ("operators", "models", "datasets", "metrics", "protocols")]
+    rooms = ("operators", "models", "datasets", "metrics", "losses", "optimizers", "loggers", "protocols")
+    kinds = [(kind, "") for kind in rooms]
     found = [*kinds, *operators(incomplete), *models(incomplete), *datasets(incomplete), *metrics(incomplete)]
     return [(name, about) for name, about in found if name.startswith(incomplete)]
 

@@ -4,14 +4,17 @@ A denoiser works directly where the operator only adds noise, elsewhere inside d
 strength is chosen on the validation split. Optimisation algorithms take a data fidelity and a prior by name,
 as deepinv.PGD:prior=TV, whose weight is chosen there too. Networks are trained by the recipe; with
 ``pretrained=true`` they are deepinv's weights, downloaded into its cache, or those of a .safetensors file.
+Which there are is told without importing deepinv or torch: a mistyped name is answered at once.
 """
 
 import inspect
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.deepinv import require
-from bench.models import Model
+
+if TYPE_CHECKING:
+    from bench.models import Model
 
 #: Distributions whose versions are part of what a member is.
 packages = ("deepinv",)
@@ -60,25 +63,31 @@ refused = {
 }
 
 
+#: What can be named, by the module that makes it.
+CLASSICAL = (
+    "BM3D", "BilateralFilter", "MedianFilter", "TGVDenoiser", "TVDenoiser", "TVL1Denoiser", "WaveletDenoiser",
+    "WaveletDictDenoiser",
+)  # fmt: skip
+NETWORKS = ("DRUNet", "DScCP", "DiffUNet", "DnCNN", "FFDNet", "Restormer", "SCUNet", "SwinIR", "UNet")
+WHOLE = (
+    "ADMM", "DDRM", "DPIR", "DPS", "DRS", "DeepImagePrior", "DiffPIR", "FISTA", "GD", "HQS", "MoDL", "PDCP",
+    "PGD", "RAM", "VarNet",
+)  # fmt: skip
+
+
 def members() -> list[str]:
     """All that can be named."""
     require()
-    from bench.deepinv.classical import CLASSICAL, DeepImagePrior
-    from bench.deepinv.networks import NETWORKS
-    from bench.deepinv.optimizers import OPTIMIZERS
-    from bench.deepinv.sampling import SAMPLING
-    from bench.deepinv.unrolled import UNROLLED
-
-    return sorted([*CLASSICAL, *NETWORKS, *OPTIMIZERS, *SAMPLING, *UNROLLED, DeepImagePrior.__name__])
+    return sorted([*CLASSICAL, *NETWORKS, *WHOLE])
 
 
 @cache
-def member(name: str) -> type[Model]:
+def member(name: str) -> "type[Model]":
     """The model class of a name."""
     require()
-    from bench.deepinv.classical import CLASSICAL, ClassicalDenoiser, DeepImagePrior
+    from bench.deepinv import classical, networks
+    from bench.deepinv.classical import ClassicalDenoiser, DeepImagePrior
     from bench.deepinv.learned import NetworkDenoiser
-    from bench.deepinv.networks import NETWORKS
     from bench.deepinv.optimizers import OPTIMIZERS
     from bench.deepinv.sampling import SAMPLING
     from bench.deepinv.unrolled import UNROLLED
@@ -88,7 +97,7 @@ def member(name: str) -> type[Model]:
     }  # fmt: skip
     if name in whole:
         return whole[name]
-    maker: Any = CLASSICAL.get(name) or NETWORKS[name]
+    maker: Any = classical.CLASSICAL.get(name) or networks.NETWORKS[name]
     base: type[Model] = ClassicalDenoiser if name in CLASSICAL else NetworkDenoiser
     own = list(inspect.signature(base).parameters.values())
     settings = list(inspect.signature(maker).parameters.values())

@@ -4,7 +4,6 @@ A loss is a function ``loss(image, truth) -> scalar``, or an ``nn.Module`` class
 are ``(B, C, H, W)`` float32, and the scalar is a mean over the batch.
 """
 
-import difflib
 import inspect
 from collections.abc import Callable
 from functools import partial
@@ -12,7 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from bench import registry
+from bench import registry, torch_names
 from bench.component import Component
 from bench.errors import BenchError, UsageError
 from bench.parameters import check_parameters
@@ -30,11 +29,10 @@ def find_loss(text: str, data_range: float = 1.0) -> Loss:
     Raises:
         UsageError: nothing has that name, or it refuses the parameters.
     """
+    torch_names.check_loss(text)
     component = Component.parse(text)
     if _is_torchs(component.name):
-        return _held(_built(_of_torch(component.name), component), component.label)
-    if not registry.is_path(component.name) and component.name not in registry.losses.entries():
-        raise _unknown(component.name)
+        return _held(_built(getattr(nn, component.name), component), component.label)
     component = component.checked(registry.losses)
     thing = registry.losses.load(component.name)
     if inspect.isfunction(thing):
@@ -50,25 +48,6 @@ def own_losses(text: str) -> tuple[Component, ...]:
 
 def _is_torchs(name: str) -> bool:
     return name.endswith("Loss") and not registry.is_path(name)
-
-
-def _of_torch(name: str) -> type[nn.Module]:
-    """A class of ``torch.nn`` whose name ends in ``Loss``."""
-    found: type[nn.Module] | None = getattr(nn, name, None)
-    if found is None:
-        raise _unknown(name)
-    return found
-
-
-def _unknown(name: str) -> UsageError:
-    """The error for a name that neither this room nor torch has: what is near it, and what there is."""
-    own, torchs = registry.losses.entries(), [n for n in dir(nn) if n.endswith("Loss")]
-    near = difflib.get_close_matches(name.lower(), {n.lower(): n for n in (*own, *torchs)}, n=3, cutoff=0.5)
-    hint = f" Did you mean {' or '.join(n for n in (*own, *torchs) if n.lower() in near)}?" if near else ""
-    return UsageError(
-        f"unknown loss {name!r}.{hint} There are: {', '.join(own)}; those of torch.nn: {', '.join(torchs)}; "
-        "or give the path of a .py file."
-    )
 
 
 def _built(kind: type[nn.Module], component: Component) -> nn.Module:

@@ -4,7 +4,6 @@ A file holds one class derived from ``torch.optim.Optimizer``, which takes ``par
 parameters it has besides.
 """
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, get_origin
@@ -13,7 +12,7 @@ from torch import Tensor, optim
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, OneCycleLR
 
-from bench import registry
+from bench import registry, torch_names
 from bench.component import Component
 from bench.errors import UsageError
 from bench.parameters import check_parameters
@@ -22,8 +21,6 @@ from bench.recipe import Recipe
 
 #: What the harness fills in itself, from the network and from ``--lr``.
 _FILLED_IN = ("self", "params", "lr")
-#: They need the loss again and again within one step, or gradients that images do not have.
-_UNFIT = ("LBFGS", "SparseAdam")
 
 
 def make_optimizer(parameters: Iterable[Tensor], recipe: Recipe) -> Optimizer:
@@ -45,9 +42,11 @@ def find_optimizer(recipe: Recipe) -> tuple[Callable[..., Optimizer], dict[str, 
     Raises:
         UsageError: as of :func:`make_optimizer`.
     """
+    torch_names.check_optimizer(recipe.optimizer)
     component = Component.parse(recipe.optimizer)
     own = own_optimizers(recipe.optimizer)
-    kind = registry.optimizers.load(own[0].name) if own else _of_torch(component.name)
+    names = torch_names.optimizers()
+    kind = registry.optimizers.load(own[0].name) if own else getattr(optim, names[component.name.lower()])
     if "lr" in component.params:
         raise UsageError(f"optimizer {recipe.optimizer}: the learning rate is --lr")
     signature = inspect.signature(kind)
@@ -67,7 +66,9 @@ def own_optimizers(text: str) -> tuple[Component, ...]:
     component = Component.parse(text)
     name = component.name
     if not registry.is_path(name):
-        named = {n.lower(): n for n in registry.optimizers.entries() if n.lower() not in _torchs()}
+        named = {
+            n.lower(): n for n in registry.optimizers.entries() if n.lower() not in torch_names.optimizers()
+        }
         name = named.get(name.lower(), "")
     return (Component(name, component.params),) if name else ()
 
@@ -81,29 +82,6 @@ def make_schedule(optimizer: Optimizer, recipe: Recipe, steps: int) -> LRSchedul
     if recipe.schedule == "cosine":
         return CosineAnnealingLR(optimizer, steps)
     return ConstantLR(optimizer, factor=1.0)
-
-
-def _torchs() -> dict[str, Any]:
-    """The classes of torch.optim by their names in small letters."""
-    return {n.lower(): getattr(optim, n) for n in dir(optim) if _usable(n)}
-
-
-def _of_torch(name: str) -> Any:
-    kinds = _torchs()
-    if name.lower() not in kinds:
-        near = difflib.get_close_matches(name.lower(), kinds, n=3)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ""
-        there = ", ".join([*kinds, *registry.optimizers.entries()])
-        raise UsageError(
-            f"unknown optimizer {name!r}.{hint} There are: {there}; or give the path of a .py file."
-        )
-    return kinds[name.lower()]
-
-
-def _usable(name: str) -> bool:
-    found = getattr(optim, name)
-    is_one = inspect.isclass(found) and issubclass(found, Optimizer) and found is not Optimizer
-    return is_one and name not in _UNFIT
 
 
 def _pair(value: Any, parameter: inspect.Parameter | None) -> Any:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench import protocols, registry
+from bench import protocols, registry, torch_names
 from bench.component import Component, parse_chain
 from bench.errors import UsageError
 from bench.found import Found
@@ -35,6 +35,18 @@ def check_names(
     parts += [(Component.parse(metric), registry.metrics) for metric in metrics]
     for part, room in parts:
         part.named(room)
+
+
+def check_recipe(changes: Mapping[str, Any]) -> None:
+    """Refuse a loss or an optimiser that there is not, before torch is imported.
+
+    Raises:
+        UsageError: an unknown name.
+    """
+    if loss := changes.get("loss"):
+        torch_names.check_loss(loss)
+    if optimizer := changes.get("optimizer"):
+        torch_names.check_optimizer(optimizer)
 
 
 def check_known(names: Sequence[str]) -> None:

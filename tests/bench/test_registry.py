@@ -338,10 +338,13 @@ def test_what_a_person_mistypes_is_found_without_torch():
     [
         "describe xor_crt", "describe ct:angels=3", "describe ct -d photoss", "check ct unett",
         "check ct+noize", "run --suite papper", "run -o ct -m unett", "list unett",
+        "run -o ct -m unet --loss msee", "run -o ct -m unet --optimizer adamm",
+        "run -o deepinv.Blurr -m unet", "run -o ct -m deepinv.DPRI", "list deepinv.Blurr",
+        "check deepinv.Blurr", "describe deepinv.Blurr",
     ],
 )  # fmt: skip
 def test_every_command_tells_a_mistyped_name_without_torch(words):
-    """``describe``, ``check`` and suites as ``run`` does; the message says that it is unknown."""
+    """``describe``, ``check`` and suites as ``run`` does; losses, optimisers and deepinv's names too."""
     code = f"""
         import sys
         from bench import cli
@@ -350,12 +353,12 @@ def test_every_command_tells_a_mistyped_name_without_torch(words):
             cli.main()
         except SystemExit as end:
             assert end.code == 2
-        assert "torch" not in sys.modules
+        assert not {{"torch", "deepinv"}} & set(sys.modules)
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)], check=True, capture_output=True, text=True
     )
-    assert "unknown" in done.stderr or "no parameter" in done.stderr
+    assert "unknown" in done.stderr or "no parameter" in done.stderr or "deepinv is not" in done.stderr
 
 
 @pytest.mark.parametrize("room_", [registry.operators, registry.models, registry.datasets, registry.metrics])

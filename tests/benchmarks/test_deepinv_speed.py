@@ -80,8 +80,9 @@ def test_a_physics(benchmark, name):
 
     Each gets the images that it is made for. Alone, a physics of complex images is given its two channels
     ready made, and Pansharpen leaves its two measurements a list: to lay them out as the one tensor that the
-    harness needs is one more copy, which :func:`test_several_as_one` has on both sides. ``measure`` adds to ``forward`` what
-    the harness asks of every operator, such as a sum that tells whether all is finite; that is not in here.
+    harness needs is one more copy, which :func:`test_several_as_one` has on both sides. ``measure`` adds to
+    ``forward`` what the harness asks of every operator, such as a sum that tells whether all is finite; that
+    is not in here.
     """
     channels = 3 if name in COLOUR else 1
     operator, generator = in_the_harness(name, channels), torch.Generator()

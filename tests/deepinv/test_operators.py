@@ -1,6 +1,9 @@
 """deepinv's physics by name: each keeps the contract or is refused, and computes what deepinv does."""
 
 import inspect
+import os
+import subprocess
+import sys
 
 import deepinv
 import pytest
@@ -8,7 +11,7 @@ import torch
 
 from bench import registry, testing
 from bench.component import parse_chain
-from bench.deepinv import operators
+from bench.deepinv import named_operators as operators
 from bench.deepinv.layout import Layout, forked
 from bench.errors import UsageError
 from bench.problem import build_operator
@@ -28,18 +31,17 @@ def made(text, shape=(1, 16, 16), seed=0):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_the_table(name, capsys):
+def test_the_table(name, record_property):
     """Every physics and noise model of deepinv passes ``bench check`` or is refused with a reason."""
     if name in operators.refused:
         with pytest.raises(UsageError, match=f"deepinv.{name}: ") as refusal:
             registry.operators.load(f"deepinv.{name}")
-        line = f"refused: {refusal.value}"
+        line = "refused: " + str(refusal.value).partition(": ")[2]
     else:
         checks = testing.check_operator(f"deepinv.{name}", SMALL)
         testing.require(checks)
         line = "passed"
-    with capsys.disabled():
-        print(f"\n{name}: {line}", end="")
+    record_property("table", (deepinv.__version__, "physics", name, line))
 
 
 def test_nothing_is_untested():
@@ -221,8 +223,52 @@ def test_deepinv_missing_or_of_another_version(monkeypatch, version, message):
         return version
 
     monkeypatch.setattr(importlib.metadata, "version", found)
-    with pytest.raises(UsageError, match=message):
-        registry.operators.load("deepinv.Blur")
+    for room, name in ((registry.operators, "Blur"), (registry.models, "DPIR")):
+        with pytest.raises(UsageError, match=message):
+            room.load(f"deepinv.{name}")
+        with pytest.raises(UsageError, match=message):
+            room.check(f"deepinv.{name}")
+
+
+@pytest.mark.parametrize("version", ["", "0.3.7"])
+def test_as_a_user_meets_it(tmp_path, version):
+    """Without deepinv, or with another version, each command says what to install; lists go on."""
+    hidden = (
+        "import importlib.metadata, sys\nfrom importlib.machinery import PathFinder\n"
+        "version, found, spec = importlib.metadata.version, {!r}, PathFinder.find_spec\n"
+        "def other(name):\n"
+        "    if name == 'deepinv' and not found:\n"
+        "        raise importlib.metadata.PackageNotFoundError(name)\n"
+        "    return found if name == 'deepinv' else version(name)\n"
+        "def find(name, path=None, target=None):\n"
+        "    return None if name == 'deepinv' and not found else spec(name, path, target)\n"
+        "importlib.metadata.version, PathFinder.find_spec = other, find\n"
+    )
+    (tmp_path / "sitecustomize.py").write_text(hidden.format(version))
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+
+    def bench(line):
+        done = subprocess.run(
+            [sys.executable, "-m", "bench", *line.split()], env=os.environ | {"PYTHONPATH": path},
+            capture_output=True, text=True, check=False, timeout=100,
+        )  # fmt: skip
+        return done.returncode, done.stdout, " ".join(done.stderr.split())
+
+    what = f"deepinv {version} is installed" if version else "deepinv is not installed"
+    for line in (
+        "run -o deepinv.Blur -m unet",
+        "run -o ct -m deepinv.DPIR",
+        "list deepinv",
+        "check deepinv.Blur",
+    ):
+        code, told, said = bench(line)
+        assert (code, told) == (2, "")
+        assert said.startswith(f"error: {what}")
+        assert said.endswith('pip install "invbench[deepinv]"')
+    code, told, said = bench("list operators")
+    assert (code, said) == (0, "")
+    assert "deblurring" in told
+    assert ("deepinv.Blur" in told) == bool(version)
 
 
 def test_a_file_of_about_ten_lines(tmp_path):
