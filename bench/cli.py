@@ -67,10 +67,14 @@ def main() -> None:
         code = Interrupted.exit_code
     except SystemExit as end:
         code = end.code
-    if code == Interrupted.exit_code:
-        # Taking down what was imported takes a second: Ctrl-C now ends that at once, without a traceback.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _over(code)
     sys.exit(code)
+
+
+def _over(code: Any) -> None:
+    """Have Ctrl-C end at once, without a traceback, what takes down what was imported: that takes a second."""
+    if code == Interrupted.exit_code:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _called() -> None:
@@ -91,6 +95,7 @@ def _called() -> None:
 def _fail(message: str, code: int) -> None:
     from bench.console.screen import errors
 
+    _over(code)
     shown = escape(printable(message, lines=True))
     errors.print(f"[bold red]error:[/] {shown}", highlight=False, soft_wrap=True)
     sys.exit(code)
