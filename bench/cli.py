@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def _over(code: Any) -> None:
-    """Have Ctrl-C end at once, without a traceback, what takes down what was imported: that takes a second."""
+    """Have Ctrl-C end what takes down the imports, for a second, at once and without a traceback."""
     if code == Interrupted.exit_code:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 

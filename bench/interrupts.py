@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM that are not lost: what a signal raises while an object is deleted, Python drops."""
 
+import logging
 import signal
 import sys
 import threading
@@ -13,6 +14,8 @@ _told = threading.Event()
 def interrupt(number: int, frame: Any) -> None:
     """Handler of a signal: what is being done ends here, or where it is dropped, at its next :func:`look`."""
     _told.set()
+    # What libraries log of being stopped in the middle, tracebacks of Dask's, says nothing to anybody.
+    logging.disable()
     raise KeyboardInterrupt
 
 

@@ -82,8 +82,12 @@ def forecast_text(forecasts: Sequence["Forecast"], jobs: int) -> str:
     unknown = sum(math.isnan(each.seconds) for each in rest)
     text = f"{len(forecasts)} runs: {len(forecasts) - len(rest)} are recorded, {len(rest)} to do"
     if len(rest) > unknown:
-        text += f", about {seconds(wall_seconds(rest, jobs))} with {jobs} at a time"
+        text += f", about {seconds(wall_seconds(rest, jobs))} {_at_a_time(jobs)}"
     return text + (f"; no record says how long {unknown} of them take" if unknown else "")
+
+
+def _at_a_time(jobs: int) -> str:
+    return f"with {jobs} at a time" if jobs > 1 else "one after another"
 
 
 def entries_table(title: str, entries: Iterable[Entry], here: Callable[[str], str] | None = None) -> Table:

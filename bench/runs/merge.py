@@ -70,11 +70,11 @@ def _bring(folder: Path, results: Path, merged: Merged) -> None:
     name, target = printable(folder.name)[:80], runs_folder(results) / folder.name
     try:
         record = _sound(folder)
-        if os.path.lexists(target):
-            same = _same(target / "record.json", folder / "record.json")
-            (merged.there if same else merged.conflicts).append(name if same else _conflict(record, target))
-        elif _copied(record, folder, target):
+        if not os.path.lexists(target) and _copied(record, folder, target):
             merged.added.append(name)
+        # Another merge may have been first.
+        elif _same(target / "record.json", folder / "record.json"):
+            merged.there.append(name)
         else:
             merged.conflicts.append(_conflict(record, target))
     except BenchError as error:

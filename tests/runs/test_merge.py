@@ -1,10 +1,13 @@
 """Records from another folder: only sound ones come in, and nothing is overwritten."""
 
 import json
+import os
+import resource
 import shutil
 
 import pytest
 
+from bench import files
 from bench.errors import UsageError
 from bench.leaderboard.loading import load
 from bench.runs.merge import merge, named
@@ -65,6 +68,48 @@ def test_what_stands_here_stays(other, tmp_path):
     (line,) = outcome.conflicts
     assert line.startswith(f"{names[0]}: here ")
     assert (place / "record.json").read_bytes() == before
+
+
+def test_two_at_once(other, tmp_path, monkeypatch):
+    """What another merge has put in place while a record was copied is here already: no conflict."""
+    folder, names = other
+    before = files.flush
+
+    def slowly(path):
+        monkeypatch.setattr(files, "flush", before)
+        assert merge(folder, tmp_path / "mine").added == names
+        before(path)
+
+    monkeypatch.setattr(files, "flush", slowly)
+    outcome = merge(folder, tmp_path / "mine")
+    assert (outcome.added, outcome.there, outcome.conflicts) == ([], names, [])
+    assert sorted(path.name for path in runs_folder(tmp_path / "mine").iterdir()) == names
+
+
+def test_what_cannot_be_read_to_its_end(other, tmp_path):
+    """A pipe that nobody writes to, a link to a folder, brackets without end: refused, each at once."""
+    folder, names = other
+    there = runs_folder(folder)
+    (there / names[0] / "record.json").unlink()
+    os.mkfifo(there / names[0] / "record.json")
+    (there / names[1] / "record.json").write_text("[" * 100_000)
+    (there / "linked").symlink_to(runs_folder(folder) / names[0])
+    outcome = merge(folder, tmp_path / "mine")
+    assert (outcome.added, len(outcome.refused)) == ([], 3)
+
+
+def test_a_full_disk(other, tmp_path):
+    """One message, nothing half there; with room the same command brings everything in."""
+    folder, names = other
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
+    try:
+        with pytest.raises(UsageError, match=r"cannot write results to .*: File too large"):
+            merge(folder, tmp_path / "mine")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert not list(runs_folder(tmp_path / "mine").iterdir())
+    assert merge(folder, tmp_path / "mine").added == names
 
 
 def test_an_empty_folder_in_its_place(other, tmp_path):

@@ -1,7 +1,10 @@
 """What --dry-run says: what is recorded, what is begun, and times from the runs most like each."""
 
+import json
 import math
 from pathlib import Path
+
+import pytest
 
 from bench.sweeps.forecast import forecasts, wall_seconds
 from bench.sweeps.plan import plan, sweep
@@ -22,6 +25,20 @@ def test_states_and_times(tmp_path, tiny):
     assert wall_seconds(found, 1) == 2 * middle
     assert wall_seconds(found, 8) == middle
     assert {each.state for each in forecasts(runs, tmp_path, force=True)} == {"new"}
+
+
+@pytest.mark.parametrize(
+    ("said", "known"), [("0", True), *[(said, False) for said in ("1e308", "-5", "1" + "0" * 400, "null")]]
+)
+def test_times_that_make_no_sense(tmp_path, tiny, said, known):
+    """A record that was edited says nothing about time, and the forecast goes on without it."""
+    (run,) = plan(["denoising"], ["mean"], tiny, baselines=False)
+    path = run.execute(tmp_path).folder / "record.json"
+    text = json.loads(path.read_text())
+    text["timings"]["total_seconds"] = "said"
+    path.write_text(json.dumps(text).replace('"said"', said))
+    (found,) = forecasts([run], tmp_path, force=True)
+    assert found.seconds == 0 if known else math.isnan(found.seconds)
 
 
 def test_a_run_that_was_begun(tmp_path, tiny):

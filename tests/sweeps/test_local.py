@@ -87,6 +87,20 @@ def test_a_run_that_takes_too_long(telling, tmp_path, tiny):
     assert not any(step.stage.startswith("again") for step in told)
 
 
+def test_what_took_too_long_is_gone_on_with(telling, tmp_path, tiny):
+    """Its checkpoint stays: with more time the same runs begin after the last epoch that was finished."""
+    model, _ = telling("time.sleep(0.05 * self.training)")
+    changes = {"epochs": 1000, "batch_size": 40}
+    # On a busy machine, time may be up before the first epoch is.
+    for seconds in (2.0, 8.0, 32.0):
+        told, (record,) = carried_out(model, tmp_path, tiny, Means(jobs=2, timeout=seconds), changes)
+        assert record.reason == f"it took longer than the timeout of {seconds:g} s"
+        if (done := max(step.epoch for step in told)) > 3:
+            break
+    again, _ = carried_out(model, tmp_path, tiny, Means(jobs=2, timeout=seconds), changes)
+    assert min(step.epoch for step in again if step.epoch) >= done > 3
+
+
 def test_one_that_does_not_stop_is_killed(telling, tmp_path, tiny, monkeypatch):
     """A run that hears no signal is killed when the grace is over."""
     monkeypatch.setattr("bench.sweeps.process.GRACE", 0.5)
