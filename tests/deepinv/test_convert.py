@@ -101,9 +101,9 @@ def test_deepinv_s_gradient_descent_solves_with_it():
     assert (physics.A(model(y, physics)) - y).norm() / y.norm() < 0.02
 
 
-def test_our_ct_gives_the_images_of_deepinv_s():
-    """One geometry, one noisy sinogram: after 10 steps of PGD with TV the images agree within 1 %."""
-    size, angles, steps, weight = 96, 30, 10, 1e-3
+def both_descents(prior, steps):
+    """The truth, and what PGD makes of one noisy sinogram, an ellipse phantom's, with our CT and theirs."""
+    size, angles, weight = 96, 30, 1e-3
     theirs = deepinv.physics.Tomography(angles, size, circle=False, normalize=False)
     x = registry.datasets.load("ellipses")(size=size, train=1, test=1).load().test.read([0]) / 255
     y = theirs.A(x)
@@ -115,10 +115,29 @@ def test_our_ct_gives_the_images_of_deepinv_s():
     # Theirs counts lengths in pixels, ours in image sides.
     for physics, data, norm in ((ours, y.mT / size, square), (theirs, y, square * size**2)):
         pgd = deepinv.optim.PGD(
-            deepinv.optim.L2(), deepinv.optim.TVPrior(n_it_max=20), lambda_reg=weight * norm,
-            stepsize=1 / norm, max_iter=steps,
+            deepinv.optim.L2(), prior(), lambda_reg=weight * norm, stepsize=1 / norm, max_iter=steps,
             custom_init=lambda y, physics: {"est": (torch.zeros_like(x),) * 2},
         )  # fmt: skip
         images.append(pgd(data, physics))
-    assert (images[0] - images[1]).norm() < 0.01 * images[1].norm()
-    assert (images[0] - x).norm() < 0.3 * x.norm()
+    return x, *images
+
+
+def test_our_ct_gives_the_images_of_deepinv_s():
+    """After 10 steps of PGD with TV the images agree within 1 %."""
+    x, ours, theirs = both_descents(lambda: deepinv.optim.TVPrior(n_it_max=20), 10)
+    assert (ours - theirs).norm() < 0.01 * theirs.norm()
+    assert (ours - x).norm() < 0.3 * x.norm()
+
+
+def test_without_a_prior_our_ct_differs_by_its_pixels():
+    """After 20 steps without a prior they differ by 1.6 %, more than the 1 % that was aimed at.
+
+    Geometry is no cause: sinograms agree to 0.06 %, where half a pixel would be 2.6 %. A pixel is: ours is a
+    square, theirs a bilinear interpolation on a turned grid, whose adjoint differs from pixel to pixel.
+    Seen through a blur of one pixel they differ by 0.1 %, and both are equally far from the truth.
+    """
+    x, ours, theirs = both_descents(deepinv.optim.ZeroPrior, 20)
+    blur = deepinv.physics.Blur(deepinv.physics.functional.gaussian_blur(sigma=(1.0, 1.0)), "replicate")
+    assert (ours - theirs).norm() < 0.02 * theirs.norm()
+    assert blur.A(ours - theirs).norm() < 0.003 * theirs.norm()
+    assert float((ours - x).norm()) == pytest.approx(float((theirs - x).norm()), rel=0.02)
