@@ -1,6 +1,7 @@
 """The table on a terminal, 80 columns wide."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -34,7 +35,8 @@ def tables(board: Board, whole: Board | None = None) -> Iterator[Table]:
 
 
 def _table(ranking: Ranking, found_looks: Mapping[str, Look]) -> Table:
-    failed = [f"failed: {r.spec.method_label} ({r.reason})" for r in ranking.group.failed]
+    reasons = Counter(f"failed: {r.spec.method_label} ({r.reason})" for r in ranking.group.failed)
+    failed = [f"{told}, {count} runs" if count > 1 else told for told, count in reasons.items()]
     found = references.beside(ranking.group)
     cites = list(dict.fromkeys(cited(figure) for figure in found))
     sources = [f"published [{k}]: {text}" for k, text in enumerate(cites, start=1)]

@@ -20,7 +20,7 @@ from bench.leaderboard.table import Board
 #: A figure shows at most this many panels, the groups with most methods; the page shows them all.
 MOST_PANELS = 12
 #: Characters of a name or of a title's line.
-LONGEST_NAME, LONGEST_LINE = 28, 48
+LONGEST_NAME, LONGEST_LINE = 28, 38
 
 Looks = Mapping[str, Look]
 Panel = tuple[str, Callable[[Axes], None]]
@@ -37,8 +37,8 @@ STYLE = {
 
 
 def largest(board: Board) -> list[Ranking]:
-    """The problems with most methods, in the table's order."""
-    found = [r for r in board.rankings if r.group.entries]
+    """The problems with most methods, in order; what was only transferred has a figure of its own."""
+    found = [r for r in board.rankings if not r.group.only_transferred]
     most = sorted(found, key=lambda r: -len(r.group.entries))[:MOST_PANELS]
     return [r for r in found if any(r is other for other in most)]
 
@@ -57,7 +57,7 @@ def figure_of(panels: Sequence[Panel], height: float, note: str) -> Figure | Non
     columns = min(len(panels), 3)
     rows = math.ceil(len(panels) / columns)
     with mpl.rc_context(STYLE):
-        layout = ConstrainedLayoutEngine(w_pad=0.12)  # a panel's names end apart from those of the next
+        layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08)  # panels' names stand apart
         figure = Figure(figsize=(max(5.4 * columns, 5.8), (height + 0.6) * rows + 0.4), layout=layout)
         axes = figure.subplots(rows, columns, squeeze=False)
         for axis, (title, draw) in zip(axes.flat, panels, strict=False):

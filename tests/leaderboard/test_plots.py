@@ -37,6 +37,18 @@ def test_quality_shows_the_boards_verdicts(make, results):
     assert texts == ["★ 20.0", "1", "15.0", "2", "12.0", "floor"]
 
 
+def test_titles_fit_beside_long_names(make, results):
+    """With names as long as a panel takes, the titles of three panels end within the figure."""
+    for operator in ("ct:angles=20", "denoising:sigma=0.05", "super_resolution:factor=3"):
+        make(
+            operator, "unet:width=16,residual=False,depth=8", 20.0, dataset="leaves:train=60,test=12,size=96"
+        )
+    figure = plots.quality(board(results))
+    figure.draw_without_rendering()
+    ends = [title.get_window_extent().x1 for axes in figure.axes for title in [axes.title, axes._left_title]]
+    assert max(ends) <= figure.bbox.x1
+
+
 def test_one_collapsed_method_does_not_hide_the_others(make, results):
     """-150 dB stands at the edge with its value; the others keep the axis."""
     for i, model in enumerate(("unet", "dncnn", "tv", "nlm")):

@@ -40,6 +40,16 @@ def test_a_method_has_the_mark_of_the_plots(make, results):
         assert f"{found[model].character} {model}" in text
 
 
+def test_failures_of_one_kind_are_told_once(make, results):
+    """Two trainings that fail alike take one line, which says how many."""
+    make(model="unet", psnr=15.0)
+    for seed in (0, 1):
+        make(model="broken", status="failed", error="RuntimeError: no", seed=seed)
+    text = _printed(board(results))
+    assert text.count("failed: broken") == 1
+    assert "(RuntimeError: no), 2 runs" in text
+
+
 def test_a_column_of_ways_to_the_ceiling_needs_a_ceiling(make, results):
     """Where none is known the room goes to the names."""
     make(model="unet", psnr=15.0)
