@@ -54,12 +54,16 @@ class Lens {
     copy.draggable = false;
     frame.append(copy);
     frame.style.aspectRatio = image.style.aspectRatio;
-    this.largest = Math.max(this.largest, parseInt(image.style.aspectRatio) / FEWEST);
     const name = row.cells[0].querySelector("a") ?? row.cells[0].firstChild;
-    caption.append(name.textContent.trim(), " ", Object.assign(document.createElement("small"), { textContent: score }));
+    const told = score || [...row.cells[0].querySelectorAll("small")].map((small) => small.textContent).join(", ");
+    caption.append(name.textContent.trim(), " ", Object.assign(document.createElement("small"), { textContent: told }));
     figure.append(frame, caption);
-    if (row.dataset.fixed) figure.className = "fixed";
-    else this.listen(frame);
+    if (row.dataset.fixed) {
+      figure.className = "fixed";
+    } else {
+      this.largest = Math.max(this.largest, parseInt(image.style.aspectRatio) / FEWEST);
+      this.listen(frame);
+    }
     return figure;
   }
 
