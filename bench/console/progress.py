@@ -1,6 +1,7 @@
 """What is about to run, and how far it is."""
 
 import math
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from rich.table import Table
 from bench import registry
 from bench.console.screen import console
 
+#: Seconds without a line after which a log, too, is told how far something is.
+QUIET = 10.0
 #: Test images below which a person is told that they are few.
 FEW = 20
 
@@ -85,7 +88,8 @@ def recipe_text(run: "Run") -> str:
 
 
 class Bar:
-    """Progress of runs: live, one line for all and one for each that is under way; else a line per epoch.
+    """Progress of runs: live, one line for all and one for each that is under way; else a line per epoch,
+    and one every ten seconds of whatever else takes so long.
 
     What is done leaves the display, which is no longer than the runs at a time, however many there are.
     """
@@ -94,6 +98,7 @@ class Bar:
         self.progress = progress
         self.tasks: dict[int, TaskID] = {}
         self.told: set[str] = set()
+        self.last = time.monotonic()
         self.finished = self.failed = 0
         self.total = total
         self.whole = progress.add_task(self._counts(), total=total, text="") if total > 1 else None
@@ -112,6 +117,8 @@ class Bar:
         tells = step.stage.startswith(("waiting", "again"))
         if (trains and step.step == step.steps) or (tells and f"{label}: {text}" not in self.told):
             self._tell(f"{label}: {text}")
+        elif not trains and time.monotonic() - self.last > QUIET:
+            self._tell(f"{label}: {text}" + (f" {step.step}/{step.steps}" if step.steps else ""))
 
     def done(self, run: "Run", record: "Record") -> None:
         """Take a run that is done off the display, and count it."""
@@ -136,6 +143,7 @@ class Bar:
     def _tell(self, text: str) -> None:
         """A line where there is no screen to show a bar on."""
         self.told.add(text)
+        self.last = time.monotonic()
         if not console.is_terminal:
             console.print(text, markup=False, highlight=False, soft_wrap=True)
 

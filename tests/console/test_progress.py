@@ -7,6 +7,7 @@ import torch
 
 from bench import registry
 from bench.component import Component, parse_chain
+from bench.console import progress
 from bench.console.progress import few_images, seeds_text
 from bench.problem import Problem
 from bench.progress import Progress, heard, tell
@@ -41,6 +42,16 @@ def test_what_is_told_is_heard_in_its_block_only():
         tell("choosing", 1, 2)
     tell("after", 1, 2)
     assert [(p.stage, p.step, p.steps) for p in found] == [("choosing", 1, 2)]
+
+
+@pytest.mark.parametrize(("quiet", "lines"), [(0.0, ["ct tv: choosing the weight 1/13"]), (1e9, [])])
+def test_a_log_is_told_of_long_choices_too(monkeypatch, capsys, quiet, lines):
+    """Without a screen for a bar, what is no epoch gets a line after a long silence, else none."""
+    monkeypatch.setattr(progress, "QUIET", quiet)
+    spec = SimpleNamespace(operator_label="ct", method_label="tv", size_label="", seed=0)
+    with progress.training_bar(1) as bar:
+        bar.step(SimpleNamespace(spec=spec), Progress(1, 13, stage="choosing the weight"))
+    assert capsys.readouterr().out.splitlines() == lines
 
 
 @pytest.fixture(scope="module")
