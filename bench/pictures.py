@@ -50,7 +50,7 @@ def image(values: "Tensor", value_range: tuple[float, float] = (0.0, 1.0)) -> Ar
         ``(N, C, H, W)`` uint8, C being 1 or 3 (of two the first, of more the first three); NaN is black.
     """
     low, high = value_range
-    return _levels((_channels(values) - low) / (high - low))
+    return _levels((_channels(values, value_range).clip(low, high) - low) / (high - low))
 
 
 def measurement(values: "Tensor", value_range: tuple[float, float] = (0.0, 1.0)) -> Array:
@@ -61,6 +61,7 @@ def measurement(values: "Tensor", value_range: tuple[float, float] = (0.0, 1.0))
 
     Args:
         values: ``(N, C, H, W)``; others are laid out in a square. Of complex ones the magnitude is shown.
+            What is not finite is shown like the largest or least that is, NaN like the least.
         value_range: of the dataset's images.
 
     Returns:
@@ -72,7 +73,7 @@ def measurement(values: "Tensor", value_range: tuple[float, float] = (0.0, 1.0))
         laid_out = flat.new_zeros(len(flat), side**2)
         laid_out[:, : flat.shape[1]] = flat
         values = laid_out.view(-1, 1, side, side)
-    shown, (low, high) = _channels(values), value_range
+    shown, (low, high) = _channels(values).astype(float), value_range
     return _levels((shown - low) / (high - low) if _fills(shown, value_range) else _stretched(shown))
 
 
@@ -163,17 +164,22 @@ def sheet(rows: Mapping[str, Any], captions: Mapping[str, Sequence[str]], title:
     return drawn
 
 
-def _channels(values: "Tensor") -> Array:
-    """The channels that can be shown, as real numbers ``(N, 1 or 3, H, W)``."""
+def _channels(values: "Tensor", window: tuple[float, float] | None = None) -> Array:
+    """The channels that can be shown, as finite real numbers ``(N, 1 or 3, H, W)``.
+
+    What is not finite becomes an end of the window, else the largest or least that is; NaN its lower end.
+    """
     shown = values.detach()[:, : 3 if values.shape[1] >= 3 else 1]
-    found: Array = (shown.abs() if shown.is_complex() else shown).float().cpu().numpy()
+    shown = (shown.abs() if shown.is_complex() else shown).float().cpu()
+    finite = shown[shown.isfinite()]
+    low, high = window or ((float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0))
+    found: Array = shown.nan_to_num(nan=low, posinf=high, neginf=low).numpy()
     return found
 
 
 def _levels(values: Array) -> Array:
     """Values from 0 to 1 as 0 to 255."""
-    finite = np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=0.0)
-    return (finite.clip(0, 1) * 255).round().astype(np.uint8)
+    return (values.clip(0, 1) * 255).round().astype(np.uint8)
 
 
 def _fills(values: Array, value_range: tuple[float, float]) -> bool:
@@ -184,7 +190,6 @@ def _fills(values: Array, value_range: tuple[float, float]) -> bool:
 
 
 def _stretched(values: Array, logarithm: bool = True) -> Array:
-    values = np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=0.0)
     flat = values.reshape(len(values), -1)
     low, high = np.quantile(flat, (0.01, 0.99), axis=1)[:, :, None, None, None]
     # Where most is nothing (a sinogram beside the object, a masked k-space) it tells no scale.

@@ -81,6 +81,19 @@ def test_levels_go_by_the_value_range():
     np.testing.assert_array_equal(image(ct, (-1000.0, 1000.0)).ravel(), [0, 0, 128, 255, 255, 0])
 
 
+@pytest.mark.filterwarnings("error")
+def test_what_is_not_finite_is_shown_without_a_warning():
+    """Infinite, signalling and huge values, as decrypted floats have them, are black, white or as NaN is."""
+    signalling = torch.tensor([0x7F800001, 0x7F7FFFFF], dtype=torch.int32).view(torch.float32)
+    values = torch.cat([torch.tensor([-torch.inf, torch.inf, 0.5, torch.nan]), signalling]).view(1, 1, 2, 3)
+    np.testing.assert_array_equal(image(values).ravel(), [0, 255, 128, 0, 0, 255])
+    shown = measurement(values[..., :1, :].repeat(1, 1, 4, 4)).reshape(4, 12)
+    assert (shown[:, 0::3] <= shown[:, 2::3]).all()
+    assert (shown[:, 2::3] <= shown[:, 1::3]).all()
+    assert measurement(values).shape == (1, 1, 2, 3)
+    assert not measurement(torch.full((1, 1, 4, 4), torch.nan)).any()
+
+
 def test_of_complex_images_the_magnitude_is_shown():
     """3 + 4i is as bright as 5, whatever its phase."""
     values = torch.tensor([3 + 4j, -5j, 0]).view(1, 1, 1, 3)
