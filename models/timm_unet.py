@@ -1,8 +1,8 @@
 """A U-Net on any backbone of timm."""
 
 import difflib
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from typing import Any
 
 import timm
@@ -14,6 +14,7 @@ from bench import tensors
 from bench.errors import BenchError, UsageError, at_least
 from bench.models import NetworkModel, seen_shape
 from bench.models._features import FeatureUNet, feature_shapes
+from bench.models._hub import within_reach
 from bench.models.shared.padding import Padded, smallest
 from bench.operators import Operator
 from bench.problem import TrainingProblem, check_size
@@ -98,19 +99,8 @@ class TimmUNet(NetworkModel):
             return Mixed(in_channels, self._backbone(3, canvas, pretrained=pretrained))
         config = timm.get_pretrained_cfg(self.encoder)
         size = {"img_size": canvas} if canvas and config and config.fixed_input_size else {}
-        try:
-            backbone: nn.Module = timm.create_model(
-                self.encoder, pretrained=pretrained, features_only=True, in_chans=in_channels, **size
-            )
-        except Exception as error:
-            if pretrained:
-                raise BenchError(
-                    f"timm's weights for {self.encoder} could not be had ({type(error).__name__}: "
-                    f"{' '.join(str(error).split())}). They are downloaded once, into {HF_HUB_CACHE} or "
-                    f"{torch.hub.get_dir()}/checkpoints; offline, copy that folder there"
-                ) from error
-            raise
-        return backbone
+        make = partial(timm.create_model, self.encoder, features_only=True, in_chans=in_channels, **size)
+        return _with_weights(self.encoder, make) if pretrained else make(pretrained=False)
 
     def _setting(self, in_channels: int, image_size: tuple[int, int]) -> tuple[int, bool]:
         """What image sizes are padded to multiples of, and whether channels are mixed to three first.
@@ -169,6 +159,23 @@ class Mixed(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         maps: list[Tensor] = self.encoder(self.mix(x))
         return maps
+
+
+def _with_weights(encoder: str, make: Callable[..., nn.Module]) -> nn.Module:
+    """A backbone with timm's weights.
+
+    Raises:
+        BenchError: they cannot be had.
+    """
+    with within_reach() as unreachable:
+        try:
+            return make(pretrained=True)
+        except Exception as error:
+            why = unreachable or f"{type(error).__name__}: {' '.join(str(error).split())}"
+            raise BenchError(
+                f"timm's weights for {encoder} could not be had ({why}). They are downloaded once, into "
+                f"{HF_HUB_CACHE} or {torch.hub.get_dir()}/checkpoints; offline, copy that folder there"
+            ) from error
 
 
 @lru_cache(maxsize=4)

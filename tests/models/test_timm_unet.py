@@ -3,8 +3,10 @@
 import math
 
 import pytest
+import requests
 import timm
 import torch
+from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
 from bench import registry
@@ -132,6 +134,7 @@ def test_no_weights_unless_asked(monkeypatch):
         return create(name, pretrained=False, **settings)
 
     monkeypatch.setattr(timm, "create_model", record)
+    monkeypatch.setattr(requests, "head", lambda *_, **__: None)
     TimmUNet("resnet10t").network(3, 1, (32, 32))
     assert not any(asked)
     TimmUNet("resnet10t", pretrained=True).network(3, 1, (32, 32))
@@ -180,6 +183,7 @@ def hub(tmp_path, monkeypatch):
     path, digest = tmp_path / "model.safetensors", timm_unet._weights_digest
     monkeypatch.setattr(timm.models._builder, "load_state_dict_from_hf", fetched)
     monkeypatch.setattr(timm.models._builder, "load_state_dict_from_url", fetched)
+    monkeypatch.setattr(requests, "head", lambda *_, **__: None)
     yield put
     digest.cache_clear()
 
@@ -222,3 +226,23 @@ def test_weights_that_cannot_be_had(hub):
         BenchError, match=r"weights for resnet10t .* \(OSError: no connection\).*offline, copy"
     ):
         part.weights(registry.models)
+
+
+def test_offline_it_is_asked_for_once(tmp_path, monkeypatch, capfd):
+    """Without a connection the hub's client does not try for a minute: one request, one message."""
+    asked = []
+
+    def head(address, timeout):
+        asked.append(address)
+        raise requests.ConnectionError("no such host")
+
+    monkeypatch.setattr(requests, "head", head)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    timm_unet._weights_digest.cache_clear()
+    with pytest.raises(
+        BenchError, match=r"resnet10t could not be had \(no connection to https://huggingface"
+    ):
+        Component.parse(PRETRAINED).checked(registry.models).weights(registry.models)
+    assert asked == [constants.ENDPOINT]
+    assert "Retrying" not in "".join(capfd.readouterr())
+    assert not constants.HF_HUB_OFFLINE
