@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.datasets import InMemory, Split, Splits
+from bench.datasets import InMemory, Split, Splits, Values
 from bench.datasets.shared import reading
 from bench.errors import UsageError
 from bench.operators import Operator
@@ -288,6 +288,31 @@ def test_fifty_gigabytes_in_two(tmp_path):
     """The whole of a file of holes of 50 GB, with at most 2 GB of memory for all processes."""
     _, most = memory_of(tmp_path, 50_000, 1_000_000)
     assert most < 2000
+
+
+def test_batches_for_a_gpu_are_pinned_after_they_were_read(monkeypatch):
+    """Images are indexed where they lie, pageable; the loader pins the batch, which is copied in passing.
+
+    Shown without a GPU: by what the loader is asked for, and how its batches are moved.
+    """
+    asked, moved = [], []
+
+    class Batch:
+        def to(self, device, non_blocking=False):
+            moved.append((device.type, non_blocking))
+            return torch.zeros(2, 1, 9, 8)
+
+    def loader(reader, pin_memory, sampler, **_):
+        asked.append((pin_memory, reader[sampler[0]].images.is_pinned()))
+        return [reading.Stored(Batch(), None)]
+
+    streamed(monkeypatch)
+    monkeypatch.setattr(reading.data, "DataLoader", loader)
+    source = reading.Source(reading.Reader(Drawn(4), Values()), torch.device("cpu"))
+    source.device = torch.device("cuda")
+    list(source.batches([reading.Wanted([0, 1], torch.zeros(2, 2))]))
+    assert asked == [(True, False)]
+    assert moved == [("cuda", True)]
 
 
 def test_numpy_images_are_read():

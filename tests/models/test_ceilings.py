@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from bench import registry
-from bench.component import Component
+from bench.component import Component, parse_chain
+from bench.problem import build_operator
 from bench.sweeps.plan import plan
 
 
@@ -19,6 +20,17 @@ from bench.sweeps.plan import plan
 def test_every_known_reference_runs_along(operator, expected, tiny):
     """The posterior mean runs along where noise stops the exact inverse, and only where it is known."""
     assert {run.spec.model.name for run in plan([operator], ["unet"], tiny)} == expected
+
+
+@pytest.mark.parametrize(
+    "operator", ["mri", "mri:coils=3", "ct", "inpainting", "compressed_sensing", "super_resolution", "noise"]
+)
+def test_an_inverse_that_is_not_exact_is_no_ceiling(operator):
+    """Zero-filling, filtered back-projection and pseudo-inverses are methods among others."""
+    parts = [part.checked(registry.operators) for part in parse_chain(operator)]
+    built = build_operator(parts, (1, 16, 16), 0)
+    assert built.can("inverse")
+    assert Component("inverse").build(registry.models).role_in(built) == "model"
 
 
 @pytest.mark.parametrize("name", [n for n in registry.models.entries() if not registry.models.load(n).seeded])
