@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
@@ -264,6 +266,33 @@ def test_time_is_up_or_interrupted(scheduler, tmp_path, slow):
         with pytest.raises(KeyboardInterrupt):
             list(sweep(slow, tmp_path, means=means, report=partial(until, least=last + 3)))
         assert next(filter(None, told)) >= last
+
+
+def test_ctrl_c_at_the_command(scheduler, tmp_path, slow):
+    """Once, and twice when it has gone on from there: no traceback, and no worker works on."""
+    words = ["-o", "denoising", "-m", slow[0].spec.model.name, "-d", DATA, "--epochs", "1000"]
+    words += ["--batch-size", "20", "--no-baselines", "--device", "cpu", "--threads", "1"]
+    line, last = [sys.executable, "-m", "bench", "run", *words, "--scheduler", scheduler], 0
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    for times in (1, 2):
+        process = subprocess.Popen(line, cwd=tmp_path, **pipe)
+        epochs = (int(found[1]) for text in process.stdout if (found := re.search(r"epoch (\d+)/1000", text)))
+        begun = next(epochs)
+        assert begun >= last
+        last = next(epoch for epoch in epochs if epoch > begun + 2)
+        for _ in range(times):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.01)
+        output, _ = process.communicate(timeout=60)
+        # A shell calls both 130.
+        assert process.returncode in (130, -signal.SIGINT)
+        assert "Traceback" not in output
+        assert times == 2 or "interrupted. 0 of 1 runs are recorded; the same command goes on" in output
+        # Leases are given back.
+        end = time.monotonic() + 60
+        while list((tmp_path / "results" / "runs").iterdir()):
+            assert time.monotonic() < end
+            time.sleep(0.1)
 
 
 def test_a_transferred_run_brings_its_weights(scheduler, no_shared_disk, tmp_path):
