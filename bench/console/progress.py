@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from bench import registry
 from bench.console.screen import console
@@ -101,7 +101,8 @@ class Bar:
         self.last = time.monotonic()
         self.finished = self.failed = 0
         self.total = total
-        self.whole = progress.add_task(self._counts(), total=total, text="") if total > 1 else None
+        self.whole = progress.add_task("", total=total, text="") if total > 1 else None
+        self._count()
 
     def step(self, run: "Run", step: "Step") -> None:
         """Show how far a run is."""
@@ -132,13 +133,14 @@ class Bar:
 
     def _count(self) -> None:
         if self.whole is not None:
-            self.progress.update(self.whole, description=self._counts(), completed=self.finished)
-
-    def _counts(self) -> str:
-        running = len(self.tasks)
-        waiting = self.total - self.finished - running
-        failed = f", [red]{self.failed} failed[/]" if self.failed else ""
-        return f"[bold]{self.finished} of {self.total} done[/]{failed}, {running} running, {waiting} waiting"
+            running = len(self.tasks)
+            failed = f"[red]{self.failed} failed[/], " if self.failed else ""
+            self.progress.update(
+                self.whole,
+                description=f"[bold]{self.finished} of {self.total} done[/]",
+                text=f"{failed}{running} running, {self.total - self.finished - running} waiting",
+                completed=self.finished,
+            )
 
     def _tell(self, text: str) -> None:
         """A line where there is no screen to show a bar on."""
@@ -164,10 +166,11 @@ def _epoch_text(step: "Step") -> str:
 def training_bar(total: int) -> Iterator[Bar]:
     """A live display of so many runs."""
     columns = (
-        TextColumn("{task.description}"),
+        # Where the line is too long, the names are broken, and the figures are not.
+        TextColumn("{task.description}", table_column=Column(overflow="fold")),
         BarColumn(bar_width=10),
         TextColumn("{task.fields[text]}"),
-        TimeRemainingColumn(),
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
         TextColumn("left"),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:

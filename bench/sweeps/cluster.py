@@ -5,22 +5,19 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import files
-from bench.component import Component
-from bench.errors import BenchError, UsageError
+from bench.errors import UsageError
 from bench.interrupts import look
-from bench.runs.following import log_folder
-from bench.runs.record import Record, runs_folder
+from bench.runs.record import Record
 from bench.runs.runner import Run
-from bench.runs.writing import writing
 from bench.spec import RunSpec
 from bench.sweeps.batch import Batch, batch
 from bench.sweeps.means import RETRIES, Means
-from bench.sweeps.remote import Parcel, WorkerDied, code_of, deliver, resources, source_of
+from bench.sweeps.remote import Parcel, WorkerDied, code_of, deliver, homes, resources, source_of
+from bench.sweeps.returned import placed
 from bench.training import Progress
 
 #: Seconds between two looks at what has come in, at the workers there are, and without any until it is said.
@@ -37,10 +34,12 @@ class Sent:
 
     Attributes:
         future: Dask's.
+        homes: folders of its plug-ins by path, by what they are called on a worker.
         steps: what was told of it.
     """
 
     future: Any
+    homes: dict[str, Path] = field(default_factory=dict)
     steps: "queue.SimpleQueue[Progress]" = field(default_factory=queue.SimpleQueue)
 
     def told(self) -> Iterator[Progress]:
@@ -94,7 +93,8 @@ class Cluster:
                 pure=False,
                 resources=resources(spec),
                 retries=RETRIES,
-            )
+            ),
+            homes(code),
         )
         self._listeners[name] = sent
         return sent
@@ -219,7 +219,7 @@ def _collected(
                 report(run, step)
             if one.future.done():
                 del sent[name]
-                record = _record(run, one, results, cluster.means.log)
+                record = placed(run, one.outcome(), one.homes, results, cluster.means.log)
                 cluster.forget(name)
                 yield run, record
         if sent:
@@ -227,51 +227,3 @@ def _collected(
                 wait([one.future for _, one in sent.values()], timeout=LOOK, return_when="FIRST_COMPLETED")
             except TimeoutError:
                 continue
-
-
-def _record(run: Run, sent: Sent, results: Path, log: Sequence[Component]) -> Record:
-    """The record that came back, put in place; of a run without one, a failed one that says why."""
-    kind, content = sent.outcome()
-    if kind == "shared":
-        record: Record = content
-        return replace(record, folder=runs_folder(results) / run.fingerprint)
-    if kind != "record":
-        return run.fail(results, content)
-    folder, logs = content
-    try:
-        for one, written in zip(log, logs, strict=True):
-            _put(log_folder(results, one, run.spec, run.fingerprint), written)
-        return received(run, folder, results)
-    except BenchError as error:
-        return run.fail(results, str(error))
-
-
-def _put(folder: Path, content: dict[str, bytes]) -> None:
-    """Put files that came over the wire into a folder, in place of what it has."""
-    files.remove(folder)
-    for below, body in content.items():
-        path = folder / below
-        if not path.resolve().is_relative_to(folder.resolve()):
-            raise BenchError(f"a worker sent a file called {below!r}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(body)
-
-
-def received(run: Run, content: dict[str, bytes], results: Path) -> Record:
-    """Put a record that came over the wire in place, with the spec that was asked for, in one step.
-
-    Raises:
-        BenchError: it is no record of this run, or not whole.
-    """
-    with writing(results, run.fingerprint) as folder:
-        for name, body in content.items():
-            if Path(name).name != name:
-                raise BenchError(f"a worker sent a file called {name!r}")
-            (folder / name).write_bytes(body)
-        record = Record.read(folder)
-        if record.fingerprint != run.fingerprint or record.damaged():
-            raise BenchError(f"a worker sent something else than the record of {run.fingerprint}")
-        # A plug-in lay elsewhere there; here it is where the user named it.
-        record = replace(record, spec=run.spec)
-        (folder / "record.json").write_text(record.to_json(), encoding="utf-8")
-    return replace(record, folder=runs_folder(results) / run.fingerprint)

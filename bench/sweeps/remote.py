@@ -29,6 +29,8 @@ from bench.training import Progress
 
 #: Seconds between two reports of one run, and between two looks at what it does.
 REPORT_EVERY, LOOK = 0.5, 0.1
+#: Where a worker keeps plug-ins by path, each in a folder called by its content.
+CODE = "invbench-code"
 
 
 class WorkerDied(Exception):
@@ -74,6 +76,15 @@ def code_of(spec: RunSpec, log: Sequence[Component] = ()) -> dict[str, dict[str,
                 os.path.relpath(file, path.parent): file.read_bytes() for file in files_of(path)
             }
     return code
+
+
+def homes(code: dict[str, dict[str, bytes]]) -> dict[str, Path]:
+    """The folder of each plug-in by path, by the name of the folder that it has on a worker."""
+    return {_digest(content): Path(name).parent for name, content in code.items()}
+
+
+def _digest(code: dict[str, bytes]) -> str:
+    return hashlib.sha256(repr(sorted(code.items())).encode()).hexdigest()[:16]
 
 
 def source_of(spec: RunSpec, results: Path) -> dict[str, bytes]:
@@ -250,7 +261,7 @@ def _unpacked(parcel: Parcel) -> tuple[RunSpec, tuple[Component, ...]]:
     """Spec and loggers with their plug-ins where this worker has them: the same files lie there again."""
     from distributed import get_worker
 
-    home = Path(get_worker().local_directory) / "invbench-code"
+    home = Path(get_worker().local_directory) / CODE
     moved = {name: str(_laid(home, content) / Path(name).name) for name, content in parcel.code.items()}
 
     def there(part: Component) -> Component:
@@ -277,7 +288,7 @@ def _unpacked(parcel: Parcel) -> tuple[RunSpec, tuple[Component, ...]]:
 
 def _laid(home: Path, code: dict[str, bytes]) -> Path:
     """A folder of these files, named by their content."""
-    digest = hashlib.sha256(repr(sorted(code.items())).encode()).hexdigest()[:16]
+    digest = _digest(code)
     # Two threads may be sent the same code at once.
     with _choosing:
         for below, content in code.items():

@@ -1,9 +1,11 @@
 """What is said before and while something takes time."""
 
+import io
 from types import SimpleNamespace
 
 import pytest
 import torch
+from rich.console import Console
 
 from bench import registry
 from bench.component import Component, parse_chain
@@ -32,6 +34,25 @@ def test_both_kinds_of_seeds_are_said():
     """Those that nobody typed, too, each once."""
     runs = [SimpleNamespace(spec=SimpleNamespace(seed=seed, problem_seed=4)) for seed in (0, 1, 0)]
     assert seeds_text(runs) == "training 0, 1; problem 4"
+
+
+def test_the_live_display_in_eighty_columns(monkeypatch):
+    """Names that are too long are broken; counts, epoch, score and time left are there whole."""
+    screen = Console(file=io.StringIO(), width=80)
+    monkeypatch.setattr(progress, "console", screen)
+    labels = {"operator_label": "denoising+noise:sigma=0.05", "method_label": "unet:width=16"}
+    spec = SimpleNamespace(**labels, size_label="", seed=3)
+    run, other = SimpleNamespace(spec=spec), SimpleNamespace(spec=spec)
+    with progress.training_bar(12) as bar:
+        bar.step(run, Progress(2, 40, 12, 35, 0.0123, 24.31))
+        bar.done(other, SimpleNamespace(status="failed", reason_and_place="memory"))
+        screen.file = io.StringIO()
+        screen.print(bar.progress.get_renderable())
+    text = screen.file.getvalue()
+    for part in ("1 of 12 done", "1 failed, 1 running, 10 waiting", "epoch 12/35 loss 0.0123 val 24.31 dB"):
+        assert part in text
+    assert text.count("-:--:-- left") == 2
+    assert "…" not in text
 
 
 def test_what_is_told_is_heard_in_its_block_only():

@@ -173,6 +173,7 @@ def test_the_same_scores_as_one_by_one(scheduler, no_shared_disk, tmp_path, harm
     loaded = load(there)
     assert not loaded.skipped
     assert runs[0].spec.model.name in {record.spec.model.name for record in loaded.records}
+    assert "invbench-code" not in "".join(path.read_text() for path in there.rglob("record.json"))
     assert not list(there.glob(".shared-*"))
     written = log_folder(there, log[0], runs[0].spec, runs[0].fingerprint) / "log.txt"
     assert written.read_text() == "1 2 "
@@ -231,6 +232,18 @@ def test_every_worker_dies(scheduler, tmp_path, harmful, harm, cause):
     assert (record.status, calls.read_text()) == ("failed", "xx")
     assert cause in record.reason
     assert [r.reason for r in load(tmp_path / "results").records] == [record.reason]
+
+
+def test_where_a_plugin_failed(scheduler, tmp_path, harmful):
+    """Its record names the user's own file, though on the worker it lay elsewhere."""
+    (run,), _ = harmful("raise ValueError('no')", ALWAYS)
+    ((_, record),) = sweep([run], tmp_path / "results", means=Means(threads=1, scheduler=scheduler))
+    (kept,) = load(tmp_path / "results").records
+    for one in (record, kept):
+        assert one.spec.model == run.spec.model
+        assert one.error.place.startswith(f"{run.spec.model.name}, line ")
+        assert f'"{run.spec.model.name}", line ' in one.error.traceback
+        assert one.sources == run.sources
 
 
 @pytest.fixture
