@@ -129,13 +129,17 @@ def run(
     grid: Grid = None,
     train_size: Annotated[
         list[str] | None,
-        typer.Option(help="So many of the training images, or all; smaller sets lie in larger; repeatable."),
+        typer.Option(
+            metavar="COUNT",
+            help="So many of the training images, or all; smaller sets lie in larger; repeatable.",
+        ),
     ] = None,
     preset: Annotated[
         str | None, typer.Option(help="quick, or paper: 96x96, width 64, 35 epochs (quick).")
     ] = None,
     seed: Annotated[
-        list[int] | None, typer.Option(help="Training seed: weights, order, training noise; repeatable (0).")
+        list[int] | None,
+        typer.Option(metavar="SEED", help="Training seed: weights, order, training noise; repeatable (0)."),
     ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, max=1000, help="That many: 0, 1, 2, ...")] = None,
     problem_seed: Annotated[int, typer.Option(help="Seed of key, masks and test noise.")] = 0,
@@ -152,11 +156,18 @@ def run(
     cluster: BatchFile = None,
     log: Annotated[
         list[str] | None,
-        typer.Option(help="Have each epoch logged: tensorboard, or a .py file of your own; repeatable."),
+        typer.Option(
+            metavar="NAME",
+            help="Have each epoch logged: tensorboard, or a .py file of your own; repeatable.",
+        ),
     ] = None,
     recipe_file: Annotated[
         list[Path] | None,
-        typer.Option("--recipe", help="Recipe that bench tune found, for the model it names; repeatable."),
+        typer.Option(
+            "--recipe",
+            metavar="FILE",
+            help="Recipe that bench tune found, for the model it names; repeatable.",
+        ),
     ] = None,
     tune: Annotated[
         int, typer.Option(min=0, help="First tune what can be tuned, each with so many trials.")
@@ -304,7 +315,9 @@ def check(
     names: Annotated[
         list[str],
         typer.Argument(
-            autocompletion=completion.checked, help="Operators or models: name:key=value, a+b, or a .py file."
+            metavar="NAME",
+            autocompletion=completion.checked,
+            help="Operators or models: name:key=value, a+b, or a .py file.",
         ),
     ],
 ) -> None:
@@ -473,14 +486,15 @@ def transfer(
     runs: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN...", autocompletion=completion.runs, help="Trained runs: names, or beginnings."
+            metavar="RUN", autocompletion=completion.runs, help="Trained runs: names, or beginnings."
         ),
     ],
     operator: OtherOperators = None,
     dataset: OtherDatasets = None,
     grid: Grid = None,
     problem_seed: Annotated[
-        list[int] | None, typer.Option(help="Of key, masks and test noise; repeatable (the run's).")
+        list[int] | None,
+        typer.Option(metavar="SEED", help="Of key, masks and test noise; repeatable (the run's)."),
     ] = None,
     protocol: Protocol = None,
     trust: Trusted = None,

@@ -26,15 +26,15 @@ def folder(text: str | Path) -> Path:
 
 
 def _operator(text: str) -> Any:
-    return typer.Option("--operator", "-o", autocompletion=completion.operators, help=text)
+    return typer.Option("--operator", "-o", metavar="NAME", autocompletion=completion.operators, help=text)
 
 
 def _model(text: str) -> Any:
-    return typer.Option("--model", "-m", autocompletion=completion.models, help=text)
+    return typer.Option("--model", "-m", metavar="NAME", autocompletion=completion.models, help=text)
 
 
 def _dataset(text: str) -> Any:
-    return typer.Option("--dataset", "-d", autocompletion=completion.datasets, help=text)
+    return typer.Option("--dataset", "-d", metavar="NAME", autocompletion=completion.datasets, help=text)
 
 
 Operators = Annotated[list[str] | None, _operator("name:key=value, a+b, or a .py; repeatable.")]
@@ -56,7 +56,10 @@ RunName = Annotated[
 ]
 Grid = Annotated[
     list[str] | None,
-    typer.Option(help="Values of a parameter, a problem or method each: ct.angles=15,30; repeatable."),
+    typer.Option(
+        metavar="VALUES",
+        help="Values of a parameter, a problem or method each: ct.angles=15,30; repeatable.",
+    ),
 ]
 Protocol = Annotated[
     str | None,
@@ -68,6 +71,7 @@ Protocol = Annotated[
 Metrics = Annotated[
     list[str] | None,
     typer.Option(
+        metavar="NAME",
         autocompletion=completion.metrics,
         help="One more metric: name:key=value, or a .py file; repeatable.",
     ),
@@ -89,7 +93,9 @@ DryRun = Annotated[
 ]
 Trusted = Annotated[
     list[str] | None,
-    typer.Option(help="A .py file, plug-in, dataset, file or folder that may be used; repeatable."),
+    typer.Option(
+        metavar="NAME", help="A .py file, plug-in, dataset, file or folder that may be used; repeatable."
+    ),
 ]
 RankBy = Annotated[str, typer.Option(help="Metric; -name for one of your own that is better lower.")]
 
