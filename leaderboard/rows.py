@@ -160,7 +160,7 @@ def sentences(ranking: Ranking) -> Iterator[str]:
     if claim.pairs:
         what = f"Against {ranking.reference.label}" if ranking.reference else "Ranks"
         count = f"{claim.pairs} pair{'s' * (claim.pairs > 1)}"
-        yield f"{what}: 5 %, Holm over {count}; ± is each mean's own 95 % interval."
+        yield f"{what}: 5 %, Holm over {count}; intervals (±) are each mean's own, of 95 %."
     for first, second in claim.disagreeing[:3]:
         yield f"Image by image and mean disagree: {second} wins more images than {first}."
     if len(claim.disagreeing) > 3:
