@@ -7,28 +7,94 @@ headers are structs of Thrift's compact protocol
 """
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from bench.errors import BenchError
 
 #: Pages of a table, bytes of its footer, and structs within structs at most.
 MOST_PAGES, MOST_FOOTER, DEEPEST = 10_000, 2**17, 12
 #: PLAIN, PLAIN_DICTIONARY, RLE and RLE_DICTIONARY: others can ask for memory that their bytes do not need.
-ENCODINGS = {0, 2, 3, 8}
-#: Places in the footer, in a group of rows, and in what is said of a column.
-ROWS, GROUPS = 3, 4
+PLAIN, ENCODINGS = 0, {0, 2, 3, 8}
+#: Places in the footer, in what it says of a column's type, in a group of rows, and in a column of that.
+SCHEMA, ROWS, GROUPS = 2, 3, 4
+REPETITION, NAME = 3, 4
 COLUMNS, GROUP_ROWS, ABOUT = 1, 3, 3
-LENGTH, DATA, DICTIONARY = 7, 9, 11
+TYPE, PATH, CODEC, LENGTH, DATA, DICTIONARY = 1, 3, 4, 7, 9, 11
 #: In a page's header: bytes in memory, bytes in the file, and the headers of its kinds with their encoding.
 IN_MEMORY, IN_FILE, KINDS = 2, 3, {5: 2, 7: 2, 8: 4}
+#: The header of a page of data of the first kind, its number of values, and how they are encoded.
+DATA_PAGE, VALUES, ENCODING = 5, 1, 2
+#: What a type, a codec and a repetition are called: float64, as it is, and a value in every row.
+DOUBLE, UNCOMPRESSED, REQUIRED = 5, 0, 0
 #: Kinds of values.
 TRUE, FALSE, BYTE, I16, I32, I64, BINARY, LIST, STRUCT = 1, 2, 3, 4, 5, 6, 8, 9, 12
 
 Struct = dict[int, Any]
 
 
-def size_in_memory(content: bytes) -> tuple[int, int]:
-    """Rows of a file, and bytes that all its pages take when they are decompressed, as their headers say.
+class Page(NamedTuple):
+    """A page: its header, and where what it holds begins."""
+
+    header: Struct
+    start: int
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A column within a group of rows.
+
+    Attributes:
+        name: of the column, as bytes.
+        kind: number of its type.
+        codec: number of what it is compressed with.
+        required: whether every row has a value.
+        start: where its pages begin.
+        end: where they end.
+        pages: its pages, dictionaries included.
+    """
+
+    name: bytes
+    kind: int
+    codec: int
+    required: bool
+    start: int
+    end: int
+    pages: tuple[Page, ...]
+
+    def doubles(self, content: bytes) -> npt.NDArray[np.float64] | None:
+        """Its values, where they stand in one page as they are in memory; else None."""
+        header = self.pages[0].header.get(DATA_PAGE) if len(self.pages) == 1 else None
+        plain = self.required and (self.kind, self.codec) == (DOUBLE, UNCOMPRESSED)
+        if header is None or not plain or header[ENCODING] != PLAIN:
+            return None
+        start, count = self.pages[0].start, header.get(VALUES)
+        room = min(self.end, len(content)) - start
+        if not isinstance(count, int) or not 0 <= 8 * count <= room:
+            return None
+        return np.frombuffer(content, "<f8", count, start)
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a file says of itself.
+
+    Attributes:
+        rows: their number.
+        size: bytes that all pages take when they are decompressed, as their headers say.
+        groups: the columns of each group of rows.
+    """
+
+    rows: int
+    size: int
+    groups: tuple[tuple[Chunk, ...], ...]
+
+
+def table(content: bytes) -> Table:
+    """What a file and all its pages say of themselves.
 
     Raises:
         BenchError: the parts belie one another or are damaged, or there are too many, or a page has an
@@ -36,21 +102,42 @@ def size_in_memory(content: bytes) -> tuple[int, int]:
     """
     try:
         footer = _footer(content)
-        groups = footer.get(GROUPS, [])
-        rows = sum(group[GROUP_ROWS] for group in groups)
-        columns = [column[ABOUT] for group in groups for column in group[COLUMNS]]
+        rows = sum(group[GROUP_ROWS] for group in footer.get(GROUPS, []))
         if rows != footer[ROWS]:
             raise BenchError(f"its groups have {rows:,} rows, it says {footer[ROWS]:,}")
-        size = 0
-        for number, header in enumerate(_headers(content, columns)):
-            if number >= MOST_PAGES:
-                raise BenchError(f"it has more than {MOST_PAGES:,} pages")
-            if any(header[kind][place] not in ENCODINGS for kind, place in KINDS.items() if kind in header):
-                raise BenchError("it has a page of an encoding that is not read")
-            size += _count(header[IN_MEMORY])
+        required = {part.get(NAME): part.get(REPETITION) == REQUIRED for part in footer[SCHEMA][1:]}
+        left, groups = MOST_PAGES, []
+        for group in footer.get(GROUPS, []):
+            chunks = []
+            for column in group[COLUMNS]:
+                chunks.append(_chunk(content, column[ABOUT], required, left))
+                left -= len(chunks[-1].pages)
+            groups.append(tuple(chunks))
+        size = sum(_count(p.header[IN_MEMORY]) for chunks in groups for c in chunks for p in c.pages)
     except (LookupError, TypeError, AttributeError) as error:  # beyond the end, or of another kind
         raise _damaged() from error
-    return rows, size
+    return Table(rows, size, tuple(groups))
+
+
+def _chunk(content: bytes, about: Struct, required: dict[bytes, bool], most: int) -> Chunk:
+    start = _count(min(about[DATA], about.get(DICTIONARY, about[DATA])))
+    end, name = start + about[LENGTH], about[PATH][-1]
+    pages: list[Page] = []
+    for page in _pages(content, start, end):
+        if len(pages) >= most:
+            raise BenchError(f"it has more than {MOST_PAGES:,} pages")
+        header = page.header
+        if any(header[kind][place] not in ENCODINGS for kind, place in KINDS.items() if kind in header):
+            raise BenchError("it has a page of an encoding that is not read")
+        pages.append(page)
+    return Chunk(name, about[TYPE], about[CODEC], required.get(name, False), start, end, tuple(pages))
+
+
+def _pages(content: bytes, at: int, end: int) -> Iterator[Page]:
+    while at < end:
+        header, at = _struct(content, at)
+        yield Page(header, at)
+        at += _count(header[IN_FILE])
 
 
 def _footer(content: bytes) -> Struct:
@@ -60,17 +147,6 @@ def _footer(content: bytes) -> Struct:
     if length > MOST_FOOTER:
         raise BenchError(f"its footer has {length:,} bytes; at most {MOST_FOOTER:,} are read")
     return _struct(content, len(content) - 8 - length)[0]
-
-
-def _headers(content: bytes, columns: list[Struct]) -> Iterator[Struct]:
-    """The header of every page of every column, dictionaries included."""
-    for column in columns:
-        at = _count(min(column[DATA], column.get(DICTIONARY, column[DATA])))
-        end = at + column[LENGTH]
-        while at < end:
-            header, at = _struct(content, at)
-            yield header
-            at += _count(header[IN_FILE])
 
 
 def _count(value: int) -> int:
@@ -100,10 +176,10 @@ def _struct(content: bytes, at: int, depth: int = 0) -> tuple[Struct, int]:
 
 
 def _value(content: bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:
-    """A whole number, a struct or a list; None for what is of no interest here; and where it ends."""
+    """A whole number, bytes, a struct or a list; None for what is of no interest here; and where it ends."""
     if kind == BINARY:
         length, at = _varint(content, at)
-        return None, at + length
+        return content[at : at + length], at + length
     if kind == STRUCT:
         return _struct(content, at, depth + 1)
     if kind == LIST:

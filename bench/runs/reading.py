@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from bench.errors import BenchError
-from bench.runs.pages import size_in_memory
+from bench.runs.pages import Table, table
 from bench.text import printable
 
 Array = npt.NDArray[Any]
@@ -121,31 +121,41 @@ def columns(path: Path, wanted: Collection[str] | None = None, text: str | None 
     Raises:
         BenchError: it cannot be read, is too large, or a column is missing, twice there, or of another type.
     """
-    try:
-        content = contents(path, MOST_TABLE)
-        _check_size(path.name, content)
-        # Small files: threads and the file system's own caches cost more than they bring.
-        with pq.ParquetFile(pa.BufferReader(content), read_dictionary=[text] if text else None) as file:
-            names = _checked_names(path.name, file, wanted, text)
-            table = file.read(columns=names, use_threads=False)
-            return {
-                name: _texts(table.column(name)) if name == text else _numbers(table.column(name))
-                for name in names
-            }
-    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, OverflowError) as error:
-        raise BenchError(f"{path.name} cannot be read ({str(error)[:200]})") from error
+    content = contents(path, MOST_TABLE)
+    sized(path.name, content)
+    return parsed(path.name, content, wanted, text)
 
 
-def _check_size(name: str, content: bytes) -> None:
-    """Rows and bytes before pyarrow reserves memory for them."""
+def sized(name: str, content: bytes) -> Table:
+    """What a Parquet file says of itself, before pyarrow reserves memory for it.
+
+    Raises:
+        BenchError: it is damaged, or too large.
+    """
     try:
-        rows, size = size_in_memory(content)
+        found = table(content)
     except BenchError as error:
         raise BenchError(f"{name}: {error}") from error
-    if rows > MOST_ROWS:
-        raise BenchError(f"{name} has {rows:,} rows; at most {MOST_ROWS:,} are read")
-    if size > MOST_DECOMPRESSED:
-        raise BenchError(f"{name} decompresses to {size:,} bytes; at most {MOST_DECOMPRESSED:,} are read")
+    if found.rows > MOST_ROWS:
+        raise BenchError(f"{name} has {found.rows:,} rows; at most {MOST_ROWS:,} are read")
+    if found.size > MOST_DECOMPRESSED:
+        size = f"{found.size:,} bytes; at most {MOST_DECOMPRESSED:,} are read"
+        raise BenchError(f"{name} decompresses to {size}")
+    return found
+
+
+def parsed(
+    name: str, content: bytes, wanted: Collection[str] | None, text: str | None = None
+) -> dict[str, Array]:
+    """Columns of a file that is :func:`sized`; see :func:`columns`."""
+    try:
+        # Small files: threads and the file system's own caches cost more than they bring.
+        with pq.ParquetFile(pa.BufferReader(content), read_dictionary=[text] if text else None) as file:
+            names = _checked_names(name, file, wanted, text)
+            found = file.read(columns=names, use_threads=False)
+            return {n: (_texts if n == text else _numbers)(found.column(n)) for n in names}
+    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, OverflowError) as error:
+        raise BenchError(f"{name} cannot be read ({str(error)[:200]})") from error
 
 
 def _checked_names(

@@ -5,6 +5,7 @@ import resource
 import struct
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -12,8 +13,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bench.errors import BenchError
-from bench.runs.pages import size_in_memory
+from bench.runs.pages import table
 from bench.runs.reading import columns
+from bench.runs.units import Units, write
 
 EXAMPLES = 5000 if os.environ.get("BENCH_HOSTILE") == "large" else 100
 ROWS = 4 * 10**7
@@ -51,12 +53,15 @@ def belied(path, *pairs):
 def test_what_honest_pages_say(tmp_path):
     """Numbers that must be there take eight bytes each, by the format."""
     path = written(tmp_path / "a.parquet", 1000)
-    assert size_in_memory(path.read_bytes()) == (1000, 8000)
+    found = table(path.read_bytes())
+    assert (found.rows, found.size) == (1000, 8000)
     path = written(tmp_path / "b.parquet", 1000, groups=4)
-    assert size_in_memory(path.read_bytes()) == (1000, 8000)
+    found = table(path.read_bytes())
+    assert (found.rows, found.size) == (1000, 8000)
     # A dictionary of one number, and one run of indices: its bit width, its length in two bytes, a byte.
     path = written(tmp_path / "c.parquet", 1000, dictionary=True)
-    assert size_in_memory(path.read_bytes()) == (1000, 8 + 4)
+    found = table(path.read_bytes())
+    assert (found.rows, found.size) == (1000, 8 + 4)
 
 
 def test_pages_larger_than_the_footer_says(tmp_path):
@@ -123,3 +128,28 @@ def test_any_bytes(tmp_path_factory, sound, changes):
         assert changes
         return
     assert {len(column) for column in found.values()} <= set(range(10**6))
+
+
+@pytest.fixture(scope="module")
+def scores(tmp_path_factory):
+    """Such a file as runs write."""
+    folder = tmp_path_factory.mktemp("scores")
+    write(folder, pd.DataFrame({"psnr": np.arange(40.0), "group": [f"g{i // 4}" for i in range(40)]}))
+    return (folder / "scores.parquet").read_bytes()
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.tuples(st.integers(0, 10**4), st.integers(0, 255)), min_size=1, max_size=6))
+def test_any_bytes_of_scores(tmp_path_factory, scores, changes):
+    """Numbers that are taken as they lie in the file never come from beyond its end, or of another type."""
+    content = bytearray(scores)
+    for place, byte in changes:
+        content[place % len(content)] = byte
+    folder = tmp_path_factory.getbasetemp()
+    (folder / "scores.parquet").write_bytes(content)
+    try:
+        read = Units.read(folder, ["psnr"])
+    except BenchError:
+        return
+    assert read.scores["psnr"].dtype == np.float64
+    assert len(read.scores["psnr"]) == len(read.groups) < 10**6

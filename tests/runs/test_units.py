@@ -4,12 +4,14 @@ import math
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import BenchError
+from bench.runs.pages import table
 from bench.runs.units import Units, write
 
 VALUES = st.floats(allow_nan=False, width=64)
@@ -29,6 +31,43 @@ def test_what_is_written_is_read(tmp_path_factory, rows):
     pd.testing.assert_frame_equal(
         read.frame(), pd.DataFrame(pq.read_table(folder / "scores.parquet").to_pydict())
     )
+
+
+OTHERS = {
+    "as pandas does": {},
+    "compressed": {"use_dictionary": ["group"], "compression": "zstd"},
+    "with dictionaries": {"compression": "none"},
+    "in several pages": {"use_dictionary": ["group"], "compression": "none", "data_page_size": 64},
+    "in pages of another kind": {
+        "use_dictionary": ["group"],
+        "compression": "none",
+        "data_page_version": "2.0",
+    },
+    "in several groups of rows": {"use_dictionary": ["group"], "compression": "none", "row_group_size": 50},
+}
+
+
+@pytest.mark.parametrize("options", OTHERS.values(), ids=OTHERS)
+@pytest.mark.parametrize("nullable", [True, False])
+def test_what_others_write_is_read(tmp_path, options, nullable):
+    """Numbers are taken as they lie in the file only where they lie there as they are in memory."""
+    values, names = np.random.default_rng(0).normal(size=200), [f"{i // 3}" for i in range(200)]
+    kinds = {"psnr": pa.float64(), "group": pa.string()}
+    schema = pa.schema([pa.field(name, kind, nullable=nullable) for name, kind in kinds.items()])
+    pq.write_table(pa.table({"psnr": values, "group": names}, schema), tmp_path / "scores.parquet", **options)
+    read = Units.read(tmp_path, ["psnr"])
+    np.testing.assert_array_equal(read.scores["psnr"], values)
+    assert read.groups.tolist() == names
+
+
+def test_numbers_are_not_copied(tmp_path):
+    """What :func:`write` writes needs no library to be read: the numbers are bytes of the file."""
+    write(tmp_path, pd.DataFrame({"psnr": [1.5, 2.5], "group": ["a", "b"]}))
+    content = (tmp_path / "scores.parquet").read_bytes()
+    (group,) = table(content).groups
+    (numbers,) = (chunk.doubles(content) for chunk in group if chunk.name == b"psnr")
+    assert numbers.tolist() == [1.5, 2.5]
+    assert content.count(np.array([1.5, 2.5]).tobytes()) == 1
 
 
 def test_equal_names_are_one_array(tmp_path):
