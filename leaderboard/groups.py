@@ -173,7 +173,8 @@ def _scored_once(records: Sequence[Record]) -> list[Record]:
     trainings: dict[Hashable, list[Record]] = defaultdict(list)
     for record in records:
         code = frozenset(item for item in record.sources.items() if not item[0].startswith("metric "))
-        trainings[replace(record.spec, metrics=()), code].append(record)
+        spec = record.spec
+        trainings[replace(spec, metrics=()) if spec.metrics else spec, code].append(record)
     most = [(runs, max(len(r.spec.metrics) for r in runs)) for runs in trainings.values()]
     return [r for runs, count in most for r in runs if len(r.spec.metrics) == count]
 

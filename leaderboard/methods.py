@@ -126,19 +126,19 @@ class Method:
 
     def interval(self, name: str = "psnr") -> tuple[float, float]:
         """95 % interval of the mean, trainings and groups counted; the mean itself where it is infinite."""
-        if name not in self._intervals:
-            mean, half = self.mean(name), self.half_width(name)
-            self._intervals[name] = (mean, mean) if not np.isfinite(mean) else (mean - half, mean + half)
-        return self._intervals[name]
+        mean, half = self.mean(name), self.half_width(name)
+        return (mean, mean) if not np.isfinite(mean) else (mean - half, mean + half)
 
     def half_width(self, name: str = "psnr") -> float:
         """Half of that interval; NaN where there is none: an infinite mean, or a single group."""
-        found = self.summary(name, self.design) if np.isfinite(self.mean(name)) else None
-        half = float(means([found], self.design).half_width()[0]) if found else np.nan
-        return half if np.isfinite(half) else np.nan
+        if name not in self._half_widths:
+            found = self.summary(name, self.design) if np.isfinite(self.mean(name)) else None
+            half = float(means([found], self.design).half_width()[0]) if found else np.nan
+            self._half_widths[name] = half if np.isfinite(half) else np.nan
+        return self._half_widths[name]
 
     @cached_property
-    def _intervals(self) -> dict[str, tuple[float, float]]:
+    def _half_widths(self) -> dict[str, float]:
         return {}
 
     def count(self, value: float, name: str = "psnr") -> int:

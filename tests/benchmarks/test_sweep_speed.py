@@ -1,7 +1,7 @@
 """What a sweep costs beside its runs: 200 runs of a second, a run that does nothing, and the client's memory.
 
 Printed, not asserted: ``pytest tests/benchmarks/test_sweep_speed.py -s``. ``BENCH_LARGE=1`` takes 5,000 runs
-for the client's memory, which else stops at 1,000.
+for the client's memory, which else stops at 1,000. Where benchmarks are off, all is done with ten runs.
 """
 
 import os
@@ -34,6 +34,12 @@ class Sleeping(Model):
 
 
 @pytest.fixture
+def some(request):
+    """So many runs as are asked for; ten where benchmarks are off."""
+    return lambda count: 10 if request.config.getoption("benchmark_disable") else count
+
+
+@pytest.fixture
 def sleeping(plugin):
     """So many runs, each of which sleeps so long."""
 
@@ -56,9 +62,9 @@ def spent(runs, results, means):
     return time.perf_counter() - started
 
 
-def test_speed_up(sleeping, tmp_path):
+def test_speed_up(sleeping, some, tmp_path):
     """200 runs of one second on two workers against half their number of seconds (at least 0.9 of it)."""
-    count = 200
+    count = some(200)
     runs = sleeping(count, 1.0)
     seconds = spent(runs, tmp_path, Means(jobs=JOBS, threads=1))
     ideal = (count - JOBS) / JOBS
@@ -68,9 +74,9 @@ def test_speed_up(sleeping, tmp_path):
     )
 
 
-def test_overhead(sleeping, tmp_path):
+def test_overhead(sleeping, some, tmp_path):
     """What scheduling costs: runs that do nothing by a worker, less the same in this process."""
-    count = 100
+    count = some(100)
     runs = sleeping(count, 0.0)
     here = spent(runs, tmp_path / "alone", Means(threads=1))
     # With a timeout, a worker does what else this process would do.
@@ -82,14 +88,14 @@ def test_overhead(sleeping, tmp_path):
     )
 
 
-def test_client_memory(sleeping, tmp_path):
+def test_client_memory(sleeping, some, tmp_path):
     """Memory of the client, which keeps every record for its table as the command does."""
     import psutil
 
-    count = 5000 if os.environ.get("BENCH_LARGE") else 1000
+    count = some(5000 if os.environ.get("BENCH_LARGE") else 1000)
     records, seen = [], {}
     for _, record in sweep(sleeping(count, 0.0), tmp_path, means=Means(jobs=JOBS, threads=1)):
         records.append(record)
-        if len(records) in (100, count):
+        if len(records) in (some(100), count):
             seen[len(records)] = psutil.Process().memory_info().rss / 1e6
     print("\nclient: " + ", ".join(f"{number} runs {mb:.0f} MB" for number, mb in seen.items()))

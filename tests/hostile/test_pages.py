@@ -64,6 +64,19 @@ def test_what_honest_pages_say(tmp_path):
     assert (found.rows, found.size) == (1000, 8 + 4)
 
 
+def test_a_form_that_is_known(tmp_path):
+    """Of two files with one footer, the second is not taken for the first where a page says otherwise."""
+    path = written(tmp_path / "scores.parquet", 1000)
+    content = path.read_bytes()
+    assert table(content) is table(bytes(content))
+    (page,) = table(content).groups[0][0].pages
+    header = content[page.place : page.start]
+    assert varint(8000) in header
+    lie = header.replace(varint(8000), varint(9000, len(varint(8000))))
+    assert table(content.replace(header, lie)).size == 9000
+    assert table(content).size == 8000
+
+
 def test_pages_larger_than_the_footer_says(tmp_path):
     """15 kB that ask for 320 MB, in the words of the footer for 8 MB."""
     path = written(tmp_path / "scores.parquet", ROWS)
