@@ -12,6 +12,12 @@ from bench import cli
 TINY = "photos:size=16,train=40,test=12"
 
 
+def pytest_configure():
+    """Have Ctrl-C mean something: what a shell runs in the background is told to ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def tiny() -> str:
     """Text form of a dataset for whole runs in tests."""
