@@ -28,9 +28,9 @@ class Scale:
         higher_is_better: which of two values is the better one.
         digits: decimals that are shown.
         negligible: a difference that nobody would choose a method for; None: :data:`NEGLIGIBLE` of the score.
-        numerical: a difference that another number of threads, or another processor, makes as well; None:
-            :data:`NUMERICAL` of the score. The threads of one and the same training were seen to move its
-            PSNR by up to 0.006 dB, hence 0.01 dB.
+        numerical: a difference that another number of threads makes as well; None: :data:`NUMERICAL` of the
+            score. The threads of one and the same training were seen to move its PSNR by up to 0.006 dB,
+            hence 0.01 dB.
     """
 
     name: str
