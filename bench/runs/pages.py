@@ -49,7 +49,7 @@ class Chunk:
     """A column within a group of rows.
 
     Attributes:
-        name: of the column, as bytes.
+        name: of the column, as bytes; of one within others theirs before it, with dots.
         kind: number of its type.
         codec: number of what it is compressed with.
         required: whether every row has a value.
@@ -97,8 +97,8 @@ class Table:
 #: What files say of themselves, by their footers, with the headers of their pages and where these stand:
 #: runs on the same images have files of one form, in which the numbers alone differ.
 _known: dict[bytes, tuple[Table, tuple[tuple[int, bytes], ...]]] = {}
-#: How many are kept, and the longest footer of one, in bytes.
-MOST_KNOWN, LONGEST_KNOWN = 256, 2**13
+#: How many are kept, and the most bytes that footer and headers of one may have.
+MOST_KNOWN, LONGEST_KNOWN = 256, 2**12
 
 
 def table(content: bytes) -> Table:
@@ -112,18 +112,18 @@ def table(content: bytes) -> Table:
     known, headers = _known.get(words, (None, ()))
     if known is not None and all(content[at : at + len(said)] == said for at, said in headers):
         return known
-    found = _table(content)
-    if len(words) <= LONGEST_KNOWN:
-        pages = (page for chunks in found.groups for chunk in chunks for page in chunk.pages)
+    found = _table(content, len(content) - 8 - len(words))
+    pages = [page for chunks in found.groups for chunk in chunks for page in chunk.pages]
+    if len(words) + sum(page.start - page.place for page in pages) <= LONGEST_KNOWN:
         if len(_known) >= MOST_KNOWN:
             _known.clear()
         _known[words] = found, tuple((p.place, content[p.place : p.start]) for p in pages)
     return found
 
 
-def _table(content: bytes) -> Table:
+def _table(content: bytes, at: int) -> Table:
     try:
-        footer = _struct(content, len(content) - 8 - len(_footer(content)))[0]
+        footer = _struct(content, at)[0]
         rows = sum(group[GROUP_ROWS] for group in footer.get(GROUPS, []))
         if rows != footer[ROWS]:
             raise BenchError(f"its groups have {rows:,} rows, it says {footer[ROWS]:,}")
@@ -143,7 +143,7 @@ def _table(content: bytes) -> Table:
 
 def _chunk(content: bytes, about: Struct, required: dict[bytes, bool], most: int) -> Chunk:
     start = _count(min(about[DATA], about.get(DICTIONARY, about[DATA])))
-    end, name = start + about[LENGTH], about[PATH][-1]
+    end, name = start + about[LENGTH], b".".join(about[PATH])
     pages: list[Page] = []
     for page in _pages(content, start, end):
         if len(pages) >= most:

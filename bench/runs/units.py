@@ -99,7 +99,7 @@ def _groups(content: bytes, table: Table) -> npt.NDArray[Any]:
     """Names of groups; equal columns are one array."""
     sha = sha256()
     for chunk in (c for chunks in table.groups for c in chunks if c.name == GROUP.encode()):
-        sha.update(repr((table.rows, chunk.kind, chunk.codec)).encode())
+        sha.update(repr((table.rows, chunk.kind, chunk.codec, chunk.required)).encode())
         sha.update(content[chunk.start : chunk.end])
     names = _known.get(sha.digest())
     if names is None:

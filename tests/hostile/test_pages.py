@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bench.errors import BenchError
+from bench.runs import pages
 from bench.runs.pages import table
 from bench.runs.reading import columns
 from bench.runs.units import Units, write
@@ -75,6 +76,20 @@ def test_a_form_that_is_known(tmp_path):
     lie = header.replace(varint(8000), varint(9000, len(varint(8000))))
     assert table(content.replace(header, lie)).size == 9000
     assert table(content).size == 8000
+
+
+@pytest.mark.parametrize(("rows", "letters"), [(1000, 1), (2, 3000)], ids=["many pages", "long words"])
+def test_forms_of_many_words_are_not_kept(tmp_path, rows, letters):
+    """Headers of a thousand pages, or one of thousands of letters, are forgotten when the file is read."""
+    path, words = tmp_path / "scores.parquet", [f"{number:{letters}}" for number in range(rows)]
+    pq.write_table(
+        pa.table({"group": words}), path, use_dictionary=False, compression="none", data_page_size=8,
+        write_batch_size=1, write_statistics=["group"] if letters > 1 else False,
+    )  # fmt: skip
+    before = len(pages._known)
+    found = pages.table(path.read_bytes())
+    assert sum(page.start - page.place for page in found.groups[0][0].pages) > pages.LONGEST_KNOWN
+    assert len(pages._known) == before
 
 
 def test_pages_larger_than_the_footer_says(tmp_path):

@@ -60,6 +60,16 @@ def test_what_others_write_is_read(tmp_path, options, nullable):
     assert read.groups.tolist() == names
 
 
+def test_a_column_within_another_is_none(tmp_path):
+    """``x.psnr`` is not ``psnr``, for whoever reads the file, even where its numbers lie there plainly."""
+    kind = pa.struct([pa.field("psnr", pa.float64(), nullable=False)])
+    schema = pa.schema([pa.field("x", kind, nullable=False), pa.field("group", pa.string(), nullable=False)])
+    content = pa.table({"x": [{"psnr": 1.0}], "group": ["a"]}, schema)
+    pq.write_table(content, tmp_path / "scores.parquet", use_dictionary=["group"], compression="none")
+    with pytest.raises(BenchError, match="'psnr' not once"):
+        Units.read(tmp_path, ["psnr"])
+
+
 def test_numbers_are_not_copied(tmp_path):
     """What :func:`write` writes needs no library to be read: the numbers are bytes of the file."""
     write(tmp_path, pd.DataFrame({"psnr": [1.5, 2.5], "group": ["a", "b"]}))
