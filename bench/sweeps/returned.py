@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,9 +46,11 @@ def placed(
 def _renamed(record: Record, run: Run, homes: dict[str, Path], folder: Path) -> Record:
     """A record that a worker put in place itself: it stands there with the user's names in it."""
     path, own = folder / "record.json", _as_named(record, run, homes)
-    # Not in place of another one: a failed run leaves a successful record where it is.
-    if own != record and path.read_text(encoding="utf-8") == record.to_json():
-        files.replace(path, own.to_json())
+    # Where there is no room for it, the record is whole under the worker's names too.
+    with suppress(OSError):
+        # Not in place of another one: a failed run leaves a successful record where it is.
+        if own != record and path.read_text(encoding="utf-8") == record.to_json():
+            files.replace(path, own.to_json())
     return replace(own, folder=folder)
 
 
