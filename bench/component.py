@@ -115,8 +115,7 @@ class Component:
         Raises:
             UsageError: what is near, and what there is.
         """
-        registry.check(self.name)
-        outline = registry.find(self.name).outline
+        outline = registry.check(self.name).outline
         if outline.parameters is not None and "." not in self.name:
             check_names(outline.parameters, self.short_name, self.params)
 

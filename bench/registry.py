@@ -95,8 +95,8 @@ class Registry:
         family, dot, _ = name.partition(".")
         return set(self.members(family)) if dot and family in self.own_families else set(self.entries())
 
-    def check(self, name: str) -> None:
-        """Refuse a name that nothing has, as far as that is known without an import that takes seconds.
+    def check(self, name: str) -> Entry:
+        """What has a name; one that nothing has is refused, as far as that is known without a long import.
 
         Raises:
             UsageError: what is near, and what there is.
@@ -104,6 +104,7 @@ class Registry:
         entry = self.find(name)
         if entry.member and name.partition(".")[0] in self.own_families:
             self._known(self._object(entry), entry)
+        return entry
 
     def _named(self) -> dict[str, Entry]:
         """All names, sorted; things of one name are rivals."""
