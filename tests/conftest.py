@@ -1,6 +1,7 @@
 """What tests in several rooms need."""
 
 import resource
+import shutil
 import signal
 import sys
 
@@ -34,6 +35,50 @@ def plugin(tmp_path):
         return str(path)
 
     return write
+
+
+#: Whether a page has loaded and its scripts have run: on a busy machine the driver's ``get`` can end before.
+LOADED = """
+    const here = location.href.split("#")[0], asked = new URL(arguments[0]).href.split("#")[0];
+    return here === asked && document.readyState === "complete";
+"""
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Starts a headless Chromium with more arguments and options; skipped where there is none."""
+    webdriver = pytest.importorskip("selenium.webdriver")
+    wait = pytest.importorskip("selenium.webdriver.support.ui").WebDriverWait
+    driver = shutil.which("chromedriver")
+    if not (shutil.which("chromium") and driver):
+        pytest.skip("no Chromium with its driver on this machine (apt-get install chromium chromium-driver)")
+
+    class Chromium(webdriver.Chrome):
+        def get(self, url):
+            """Open a page, until it has loaded."""
+            super().get(url)
+            self.loaded(url)
+
+        def follow(self, link):
+            """Click a link, until the page that it leads to has loaded."""
+            url = link.get_attribute("href")
+            link.click()
+            self.loaded(url)
+
+        def loaded(self, url):
+            wait(self, 60).until(lambda _: self.execute_script(LOADED, url))
+
+    def start(*arguments, experimental=(), capabilities=()):
+        options = webdriver.ChromeOptions()
+        for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", *arguments):
+            options.add_argument(argument)
+        for name, value in experimental:
+            options.add_experimental_option(name, value)
+        for name, value in capabilities:
+            options.set_capability(name, value)
+        return Chromium(options, webdriver.ChromeService(driver))
+
+    return start
 
 
 #: What a hostile call may take at most.

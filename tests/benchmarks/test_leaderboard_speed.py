@@ -123,15 +123,9 @@ def test_page(benchmark, results, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def chromium():
+def chromium(browser):
     """A headless browser."""
-    webdriver = pytest.importorskip("selenium.webdriver")
-    if not (shutil.which("chromium") and shutil.which("chromedriver")):
-        pytest.skip("no Chromium with its driver on this machine (apt-get install chromium chromium-driver)")
-    options = webdriver.ChromeOptions()
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu"):
-        options.add_argument(argument)
-    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    driver = browser()
     yield driver
     driver.quit()
 

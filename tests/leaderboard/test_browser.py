@@ -4,12 +4,10 @@ Needs Chromium and its driver (Debian: ``apt-get install chromium chromium-drive
 """
 
 import json
-import shutil
 from importlib.resources import files
 
 import numpy as np
 import pytest
-from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -19,26 +17,20 @@ from bench.leaderboard import page
 from bench.leaderboard.table import board
 from bench.recipe import Recipe
 
-pytestmark = [
-    pytest.mark.skipif(
-        not (shutil.which("chromium") and shutil.which("chromedriver")),
-        reason="no Chromium with its driver here (apt-get install chromium chromium-driver)",
-    ),
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = pytest.mark.xdist_group("browser")
 EVIL = "a & b <img src=x onerror=\"document.title='EVIL'\"><script>document.title='EVIL'</script>"
 
 
 @pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
+def chromium(browser, tmp_path_factory):
     """Headless Chromium that saves downloads and logs its console and its requests."""
-    options = webdriver.ChromeOptions()
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1300,1000"):
-        options.add_argument(argument)
     folder = tmp_path_factory.mktemp("downloads")
-    options.add_experimental_option("prefs", {"download.default_directory": str(folder)})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    logs = {"browser": "ALL", "performance": "ALL"}
+    driver = browser(
+        "--window-size=1300,1000",
+        experimental=[("prefs", {"download.default_directory": str(folder)})],
+        capabilities=[("goog:loggingPrefs", logs)],
+    )
     driver.downloads = folder
     yield driver
     driver.quit()
@@ -229,7 +221,7 @@ def test_a_policy_stops_what_would_get_through(opened):
 def test_a_run_opens_with_its_pictures_and_its_curves(opened):
     """From the table to the run's page: samples are there, loss and validation curves are drawn."""
     _choose(opened, "method", "unet")
-    opened.find_elements(By.CSS_SELECTOR, "#table tbody th > a")[0].click()
+    opened.follow(opened.find_element(By.CSS_SELECTOR, "#table tbody th > a"))
     titles = [caption.text for caption in opened.find_elements(By.TAG_NAME, "figcaption")]
     assert titles == ["Validation PSNR (dB)", "Training loss"]
     assert len(opened.find_elements(By.CSS_SELECTOR, ".chart path.curve")) == 2
@@ -242,7 +234,7 @@ def test_a_run_opens_with_its_pictures_and_its_curves(opened):
 
 def test_two_methods_are_compared_with_the_pairs_verdict(opened):
     """The two best models first; the sentence is the board's verdict, the slider shows the images."""
-    opened.find_element(By.LINK_TEXT, "xor_ctr").click()
+    opened.follow(opened.find_element(By.LINK_TEXT, "xor_ctr"))
     told = opened.find_element(By.CSS_SELECTOR, "#compare output")
     assert told.text.startswith("unet is shown better than dncnn: +1.00 ±")
     choices = [Select(opened.find_element(By.NAME, name)) for name in ("first", "second")]
@@ -297,7 +289,7 @@ def _regions(browser):
 
 def test_an_image_is_enlarged_in_all_rows_alike(opened):
     """A click enlarges around its place, keys and drags move: every row shows the same region, crisp."""
-    opened.find_element(By.LINK_TEXT, "xor_ctr").click()
+    opened.follow(opened.find_element(By.LINK_TEXT, "xor_ctr"))
     opened.find_elements(By.CSS_SELECTOR, ".gallery tbody img")[2].click()
     assert opened.find_element(By.CSS_SELECTOR, ".lens h2").text == "Picture 3 of 8"
     names = [
@@ -324,7 +316,7 @@ def test_an_image_is_enlarged_in_all_rows_alike(opened):
 
 def test_two_fingers_enlarge(opened):
     """On a touch screen two fingers that part enlarge what is between them, in all rows."""
-    opened.find_element(By.LINK_TEXT, "xor_ctr").click()
+    opened.follow(opened.find_element(By.LINK_TEXT, "xor_ctr"))
     button = opened.find_element(By.CSS_SELECTOR, ".gallery tfoot button")
     button.send_keys(Keys.ENTER)
     frame = opened.find_elements(By.CSS_SELECTOR, ".boxes figure > div")[1]
@@ -339,7 +331,7 @@ def test_two_fingers_enlarge(opened):
 
 def test_a_problem_opens_with_all_its_charts(opened):
     """Quality, speed, distributions and training curves are drawn, each method with its mark."""
-    opened.find_element(By.LINK_TEXT, "xor_ctr").click()
+    opened.follow(opened.find_element(By.LINK_TEXT, "xor_ctr"))
     titles = [caption.text for caption in opened.find_elements(By.TAG_NAME, "figcaption")]
     assert titles[0] == "PSNR, with 95 % interval"
     assert titles[1].startswith("PSNR against speed: Test CPU")
