@@ -34,8 +34,9 @@ class CT(Operator):
 
     with the longer side of the image as the unit of length, so that y lies in [0, 1.42]. Each channel
     is measured by itself: x (B, C, H, W), y (B, C, angles, detectors). The adjoint is exact. Up to
-    1 GiB it is one sparse matrix (and its transpose), in larger settings the same weights are made
-    anew in each application.
+    1 GiB it is one sparse matrix (and its transpose); in larger settings that of one ray in eight, which
+    turns and reflections of the image take to all others, where the angles allow it (LoDoPaB-CT's do);
+    beyond, the same weights are made anew in each application.
 
     The defaults are the sparse view of DIVal's ellipses: 30 angles over half a turn, simulated on a finer
     grid than that of the reconstruction, with Gaussian noise (there 2.5 % of the mean measurement, on

@@ -57,6 +57,51 @@ def test_without_a_matrix(settings):
     torch.testing.assert_close(free.smear(y), kept.smear(y))
 
 
+@pytest.mark.parametrize(
+    ("shape", "settings", "elements", "share"),
+    [
+        ((12, 12), {"angles": 8, "start": 180 / 16 - 90}, 8, 1 / 8),
+        ((12, 12), {"angles": 8, "detectors": 9}, 8, 1 / 5),
+        ((12, 12), {"angles": 6, "arc": 60.0}, 2, 1 / 2),
+        ((13, 10), {"angles": 8, "start": 180 / 16}, 4, 1 / 4),
+        ((12, 12), {"angles": 16, "geometry": "fan", "start": 360 / 32}, 8, 1 / 8),
+        ((12, 12), {"angles": 16, "geometry": "fan", "offset": 0.3}, 4, 1 / 4),
+    ],
+)
+def test_one_ray_serves_all_that_turns_take_it_to(monkeypatch, shape, settings, elements, share):
+    """Where the matrix is too large but its rows for an eighth of the rays are not: the same results."""
+    geometry = CT((1, *shape), **settings).geometry
+    device, dtype = torch.device("cpu"), torch.float64
+    kept = Projector(geometry, device, dtype)
+    assert kept.has_matrix
+    assert kept.symmetry is None
+    monkeypatch.setattr("bench.operators._projector.MATRIX_BYTES", kept.matrix_bytes - 1)
+    folded = Projector(geometry, device, dtype)
+    assert folded.has_matrix
+    assert len(folded.symmetry.elements) == elements
+    assert len(folded.symmetry.rows) / folded.rows == pytest.approx(share, rel=0.15)
+    x, y = torch.rand(3, kept.pixels, dtype=dtype), torch.rand(3, kept.rows, dtype=dtype)
+    torch.testing.assert_close(folded.forward(x), kept.forward(x))
+    torch.testing.assert_close(folded.adjoint(y), kept.adjoint(y))
+    torch.testing.assert_close(folded.smear(y), kept.smear(y))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"angles": 7, "geometry": "fan", "arc": 200.0}, {"right": 1.0}, {"angles": 8, "arc": 360.0}],
+)
+def test_without_symmetry(monkeypatch, settings):
+    """A limited fan, an image beside the axis, rays measured twice: computed without a matrix, and right."""
+    geometry = CT((1, 9, 9), **settings).geometry
+    kept = Projector(geometry, torch.device("cpu"), torch.float64)
+    monkeypatch.setattr("bench.operators._projector.MATRIX_BYTES", kept.matrix_bytes - 1)
+    free = Projector(geometry, torch.device("cpu"), torch.float64)
+    assert free.symmetry is None
+    assert not free.has_matrix
+    x = torch.rand(1, 81, dtype=torch.float64)
+    torch.testing.assert_close(free.forward(x), kept.forward(x))
+
+
 @pytest.mark.parametrize("settings", [{"detectors": 5}, {"geometry": "fan", "detectors": 5}])
 def test_beside_the_detector(settings):
     """What misses a narrow detector is lost on both ways, at its edges too, and reaches no other angle."""
@@ -72,7 +117,7 @@ def test_beside_the_detector(settings):
 def test_size_alone_decides_how_it_is_computed():
     """Matrix or not is settled before anything runs, by size, on every device: no clock in the numbers."""
     for device in map(torch.device, ("cpu", "cuda")):
-        for angles, side, has_matrix in ((4, 9, True), (1000, 362, False)):
+        for angles, side, has_matrix in ((4, 9, True), (1000, 362, True), (1000, 512, False)):
             geometry = CT((1, side, side), angles=angles).geometry
             assert Projector(geometry, device, torch.float32).has_matrix is has_matrix
 
@@ -215,10 +260,13 @@ def test_gradient_is_the_adjoint():
 
 
 def test_lodopab_geometry():
-    """1000 angles of a 362x362 image have the 513 bins of LoDoPaB-CT, without a matrix."""
+    """1000 angles of a 362x362 image have the 513 bins of LoDoPaB-CT; an eighth of them is a matrix."""
     operator = CT((1, 362, 362), angles=1000)
     assert operator.measurement_shape == (1, 1000, 513)
-    assert not operator._projector(torch.zeros(1), 1).has_matrix
+    projector = operator._projector(torch.zeros(1), 1)
+    assert projector.has_matrix
+    assert 7.9 < projector.rows / len(projector.symmetry.rows) <= 8
+    assert 2 * projector.matrix_bytes < 1.6e9
 
 
 @pytest.mark.parametrize(
