@@ -12,6 +12,7 @@ from bench.component import Component
 from bench.errors import BenchError, UsageError
 from bench.runs.reading import MOST_FILE, opened, sha256
 from bench.runs.record import Record, runs_folder
+from bench.runs.writing import drafting, tidy
 from bench.spec import NUMBERS, RunSpec
 from bench.text import printable
 
@@ -59,6 +60,7 @@ def merge(other: Path, results: Path) -> Merged:
     merged = Merged()
     try:
         runs_folder(results).mkdir(parents=True, exist_ok=True)
+        tidy(results)
         for folder in sorted(p for p in runs_folder(other).glob("[!.]*") if p.is_dir()):
             _bring(folder, results, merged)
     except OSError as error:
@@ -124,24 +126,19 @@ def _is_file(value: object) -> bool:
 
 def _copied(record: Record, folder: Path, target: Path) -> bool:
     """Copy a record's files beside its place and rename the folder; False if somebody came first."""
-    draft = files.beside(target)
-    draft.mkdir()
     try:
-        for name in ("record.json", *record.files):
-            if _copy(folder / name, draft / name) != record.files.get(name) and name in record.files:
-                raise BenchError(f"{name} changed while it was copied")
-        if Record.read(draft).to_json() != record.to_json():
-            raise BenchError("record.json changed while it was copied")
-        # Where a folder with files is, renaming onto it fails: nothing is overwritten.
-        os.rename(draft, target)
-    except FileExistsError:
-        return False
+        with drafting(target) as draft:
+            for name in (*record.files, "record.json"):
+                if _copy(folder / name, draft / name) != record.files.get(name) and name in record.files:
+                    raise BenchError(f"{name} changed while it was copied")
+            if Record.read(draft).to_json() != record.to_json():
+                raise BenchError("record.json changed while it was copied")
+            # Where a folder with files is, renaming onto it fails: nothing is overwritten.
+            os.rename(draft, target)
     except OSError:
         if os.path.lexists(target):
             return False
         raise
-    finally:
-        files.remove(draft)
     return True
 
 

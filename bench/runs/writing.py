@@ -29,17 +29,28 @@ def writing(results: Path, fingerprint: str) -> Iterator[Path]:
         BenchError: the record cannot be put in place; the one that was there stays.
     """
     final = runs_folder(results) / fingerprint
-    draft = files.beside(final)
-    with lease.held(_draft_lease(draft)):
-        try:
-            draft.mkdir()
+    try:
+        with drafting(final) as draft:
             yield draft
             if (draft / "record.json").is_file():
                 for file in draft.iterdir():
                     files.flush(file)
                 files.put_in_place(draft, final)
-        except OSError as error:
-            raise BenchError(f"cannot write results to {results}: {error.strerror or error}") from error
+    except OSError as error:
+        raise BenchError(f"cannot write results to {results}: {error.strerror or error}") from error
+
+
+@contextmanager
+def drafting(final: Path) -> Iterator[Path]:
+    """A temporary folder beside a run's place, with a lease as long as its writer lives; removed in the end.
+
+    Write ``record.json`` last: if the writer dies, a folder that has it whole becomes the run's.
+    """
+    draft = files.beside(final)
+    with lease.held(_draft_lease(draft)):
+        try:
+            draft.mkdir()
+            yield draft
         finally:
             files.remove(draft)
 
@@ -70,9 +81,10 @@ def _draft_lease(draft: Path) -> Path:
 
 def _complete(draft: Path) -> bool:
     try:
-        return Record.read(draft).fingerprint in draft.name
+        record = Record.read(draft)
     except BenchError:
         return False
+    return record.fingerprint in draft.name and not record.damaged()
 
 
 def _state(draft: Path) -> list[tuple[str, int]]:

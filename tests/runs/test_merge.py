@@ -1,9 +1,11 @@
 """Records from another folder: only sound ones come in, and nothing is overwritten."""
 
 import json
+import multiprocessing
 import os
 import resource
 import shutil
+import signal
 
 import pytest
 
@@ -12,6 +14,7 @@ from bench.errors import UsageError
 from bench.leaderboard.loading import load
 from bench.runs.merge import merge, named
 from bench.runs.record import Record, runs_folder
+from bench.runs.writing import tidy
 from bench.sweeps.plan import plan, sweep
 
 
@@ -68,6 +71,36 @@ def test_what_stands_here_stays(other, tmp_path):
     (line,) = outcome.conflicts
     assert line.startswith(f"{names[0]}: here ")
     assert (place / "record.json").read_bytes() == before
+
+
+def killed(folder, mine, copies):
+    """A merge whose process is killed when that many files are copied."""
+    left, flush = iter(range(copies)), files.flush
+
+    def work():
+        files.flush = lambda path: (
+            os.kill(os.getpid(), signal.SIGKILL) if next(left, None) is None else flush(path)
+        )
+        merge(folder, mine)
+
+    process = multiprocessing.get_context("fork").Process(target=work, daemon=True)
+    process.start()
+    process.join(60)
+    return process.exitcode == -signal.SIGKILL
+
+
+def test_killed_after_every_file(other, tmp_path):
+    """Killed in the middle of a record: what stands there is whole, and the next merge brings the rest."""
+    folder, names = other
+    points = sum(1 for path in runs_folder(folder).rglob("*") if path.is_file())
+    for copies in range(points):
+        mine = tmp_path / f"mine{copies}"
+        assert killed(folder, mine, copies)
+        tidy(mine)
+        assert all(Record.complete(path) for path in runs_folder(mine).iterdir())
+        merge(folder, mine)
+        assert sorted(path.name for path in runs_folder(mine).iterdir()) == names
+        assert all(Record.complete(path) for path in runs_folder(mine).iterdir())
 
 
 def test_two_at_once(other, tmp_path, monkeypatch):
