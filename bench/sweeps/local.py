@@ -22,7 +22,7 @@ class Waiting:
 
     Attributes:
         run: the run.
-        due: not before this, by ``time.monotonic``.
+        due: not before this, by ``time.monotonic``; 0 where nobody else was seen to work on it.
         deaths: workers that have died of it.
     """
 
@@ -50,7 +50,8 @@ def carry_out(
     try:
         while pending or any(workers.values()):
             look()
-            for waiting in [] if force else list(pending):
+            # What is due at once is with nobody else: thousands of such are not looked at again and again.
+            for waiting in [] if force else [waiting for waiting in pending if waiting.due]:
                 if record := waiting.run.elsewhere(results).failure():
                     pending.remove(waiting)
                     yield waiting.run, record
@@ -90,7 +91,7 @@ def _heard(
         pending.append(Waiting(run, time.monotonic() + lease.LOOK, task.deaths))
     elif kind == "died" and task.deaths < RETRIES:
         report(run, Progress(stage=f"again: {content}"))
-        pending.append(Waiting(run, 0.0, task.deaths + 1))
+        pending.append(Waiting(run, task.due, task.deaths + 1))
     else:
         return run, content if kind == "done" else run.fail(results, content)
     return None
@@ -100,7 +101,7 @@ def _hand_out(
     pending: list[Waiting], workers: dict[Worker, Waiting | None], results: Path, force: bool, means: Means
 ) -> None:
     """Give every idle worker a run whose time has come; start workers while there are fewer than jobs."""
-    for due in [task for task in pending if task.due <= time.monotonic()]:
+    while due := next((task for task in pending if task.due <= time.monotonic()), None):
         idle = next((worker for worker, task in workers.items() if not (task or worker.late)), None)
         if idle is None and len(workers) < means.jobs:
             idle = Worker(means.share(), free_gpu(list(workers), due.run.spec.device))

@@ -4,6 +4,7 @@ import pytest
 
 from bench.errors import UsageError
 from bench.leaderboard.loading import load
+from bench.runs.recorded import Elsewhere
 from bench.sweeps.means import Means
 from bench.sweeps.plan import plan, sweep
 
@@ -107,6 +108,15 @@ def test_one_that_does_not_stop_is_killed(telling, tmp_path, tiny, monkeypatch):
     model, _ = telling("signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); time.sleep(60)")
     _, (record,) = carried_out(model, tmp_path / "results", tiny, Means(timeout=0.5))
     assert record.reason == "it took longer than the timeout of 0.5 s"
+
+
+def test_runs_that_wait_are_not_looked_at(tmp_path, tiny, monkeypatch):
+    """The client asks the disk of runs alone that somebody else works on: thousands of others may wait."""
+    looked = []
+    monkeypatch.setattr(Elsewhere, "failure", lambda self: looked.append(self.folder))
+    runs = plan(["denoising"], ["mean", "inverse"], tiny, baselines=False)
+    assert len(list(sweep(runs, tmp_path, means=Means(jobs=1, timeout=100.0)))) == 2
+    assert not looked
 
 
 def test_threads_change_no_score(tmp_path, tiny):
