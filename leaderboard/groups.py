@@ -120,7 +120,7 @@ def _problem(record: Record) -> Hashable:
         record.spec.protocol,
         record.spec.learned.train_size,
         record.numbers,
-        record.units.grouping,
+        record.units.names.number,
     )
 
 
@@ -168,8 +168,10 @@ def _methods(records: Sequence[Record]) -> list[Method]:
     return [Method(label, runs, design) for label, runs in zip(_labels(ordered), ordered, strict=True)]
 
 
-def _scored_once(records: Sequence[Record]) -> list[Record]:
+def _scored_once(records: Sequence[Record]) -> Sequence[Record]:
     """Of runs that differ in the metrics asked for alone, those with most: they are one training."""
+    if len({record.spec.metrics for record in records}) == 1:
+        return records
     trainings: dict[Hashable, list[Record]] = defaultdict(list)
     for record in records:
         code = frozenset(item for item in record.sources.items() if not item[0].startswith("metric "))

@@ -1,6 +1,7 @@
 """Reading a results folder for the leaderboard: what cannot be trusted is left out and named."""
 
 import math
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -78,15 +79,16 @@ def load(results: Path) -> Loaded:
         raise UsageError(f"there is no folder {results}; `bench run` makes one, --results names another")
     if not folder.is_dir():
         raise UsageError(f"{results} is no results folder: it has no folder called runs")
-    folders = sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != ".")
+    with os.scandir(folder) as found:
+        names = sorted(e.name for e in found if e.is_dir() and e.name[0] != ".")
     records, skipped, outdated = [], [], []
-    for run in folders:
+    for name in names:
         try:
-            records.append(read_checked(run))
+            records.append(read_checked(folder / name))
         except OutdatedError:
-            outdated.append(printable(run.name))
+            outdated.append(printable(name))
         except BenchError as error:
-            skipped.append(printable(f"{run.name} ({error})")[:LONGEST_LINE])
+            skipped.append(printable(f"{name} ({error})")[:LONGEST_LINE])
     return Loaded(tuple(records), tuple(skipped), _certificates(results / "operators"), tuple(outdated))
 
 

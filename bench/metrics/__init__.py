@@ -81,12 +81,12 @@ def mean_score(values: Any, unit: str = "dB") -> float:
     exact unit (a black window, say) does not hide all the others, and is never worse than one
     that is nearly exact.
     """
-    rows = np.asarray(values, dtype=float)[None]
+    row = np.asarray(values, dtype=float)
     with np.errstate(invalid="ignore"):
-        mean = counted(rows, unit).mean(-1)[0]
+        mean = counted(row, unit).sum() / len(row)  # numpy's own mean takes three times as long
     # Infinite units show in it, as do exact ones where all are.
     plain = np.isfinite(mean) and not (unit == "dB" and mean >= EXACT)
-    return float(mean if plain else mean_scores(rows, unit)[0])
+    return float(mean if plain else mean_scores(row[None], unit)[0])
 
 
 def mean_scores(values: Array, unit: str = "dB") -> Array:

@@ -36,41 +36,55 @@ def opened(path: Path, most: int) -> io.BufferedReader:
     Raises:
         BenchError: it is missing, something else than a file, or larger; the message begins with its name.
     """
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    return os.fdopen(_descriptor(path, most)[0], "rb")
+
+
+def _descriptor(path: Path, most: int) -> tuple[int, int]:
+    """That file's descriptor, to be closed, and its size."""
+    flags = os.O_RDONLY
+    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):  # which no system has all of
+        flags |= getattr(os, name, 0)
     try:
         found = os.lstat(path)
         if stat.S_ISLNK(found.st_mode):
             raise BenchError(f"{path.name} is a link, which is not followed")
         # Looked at before it is opened, as opening a device can have effects, and after, as it may change.
-        _check(path.name, found, most)
-        file = os.fdopen(os.open(path, flags), "rb")
+        _check(path, found, most)
+        descriptor = os.open(path, flags)
     except FileNotFoundError:
         raise BenchError(f"{path.name} is missing") from None
     except (OSError, ValueError) as error:
         raise BenchError(f"{path.name} cannot be read ({error})") from error
     try:
-        _check(path.name, os.fstat(file.fileno()), most)
+        found = os.fstat(descriptor)
+        _check(path, found, most)
     except BenchError:
-        file.close()
+        os.close(descriptor)
         raise
-    return file
+    return descriptor, found.st_size
 
 
-def _check(name: str, found: os.stat_result, most: int) -> None:
+def _check(path: Path, found: os.stat_result, most: int) -> None:
     if not stat.S_ISREG(found.st_mode):
-        raise BenchError(f"{name} is not a regular file")
+        raise BenchError(f"{path.name} is not a regular file")
     if found.st_size > most:
-        raise BenchError(f"{name} has {found.st_size:,} bytes; at most {most:,} are read")
+        raise BenchError(f"{path.name} has {found.st_size:,} bytes; at most {most:,} are read")
 
 
 def contents(path: Path, most: int) -> bytes:
     """The bytes of a regular file; see :func:`opened`."""
-    with opened(path, most) as file:
-        try:
-            # A reader that is asked for more reserves memory for all of it.
-            return file.read(min(most, os.fstat(file.fileno()).st_size))
-        except OSError as error:
-            raise BenchError(f"{path.name} cannot be read ({error})") from error
+    # A file object around the descriptor takes longer than a small file's content.
+    descriptor, left = _descriptor(path, most)
+    parts = []
+    try:
+        while left > 0 and (part := os.read(descriptor, left)):
+            parts.append(part)
+            left -= len(part)
+    except OSError as error:
+        raise BenchError(f"{path.name} cannot be read ({error})") from error
+    finally:
+        os.close(descriptor)
+    return b"".join(parts)
 
 
 def sha256(path: Path) -> str:

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BeforeValidator, JsonValue, StringConstraints, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
+from pydantic_core import to_json
 
 from bench.errors import BenchError, UsageError
 from bench.parameters import UNKNOWN_REFUSED
@@ -38,11 +39,11 @@ from bench.runs.parts import (
     Timing,
 )
 from bench.runs.reading import columns, json_of, sha256
-from bench.runs.units import Units
+from bench.runs.units import Names, Units
 from bench.spec import NUMBERS, RunSpec
 
 SCHEMA = 2
-#: Characters of a spec: every page and table repeats its names.
+#: Bytes of a spec as JSON: every page and table repeats its names.
 LONGEST_SPEC = 10_000
 
 
@@ -51,9 +52,8 @@ class OutdatedError(BenchError):
 
 
 def _bounded(spec: Any) -> Any:
-    content = spec.to_json() if isinstance(spec, RunSpec) else spec
-    if len(json.dumps(content, default=str)) > LONGEST_SPEC:
-        raise ValueError(f"a spec has at most {LONGEST_SPEC} characters")
+    if len(to_json(spec, fallback=str)) > LONGEST_SPEC:
+        raise ValueError(f"a spec has at most {LONGEST_SPEC} bytes")
     return spec
 
 
@@ -143,7 +143,7 @@ class Record:
             BenchError: they cannot be read.
         """
         if not (self.folder and self.scores):
-            return Units({}, np.array([], object))
+            return Units({}, Names(np.array([], object)))
         return Units.read(self.folder, self.scores)
 
     @cached_property

@@ -26,7 +26,19 @@ FILE, GROUP = "scores.parquet", "group"
 
 #: Names of groups that some record holds, by the SHA-256 of their column as it is stored: a million names
 #: take 70 MB, and runs on the same images have the same.
-_known: WeakValueDictionary[bytes, npt.NDArray[Any]] = WeakValueDictionary()
+_known: WeakValueDictionary[bytes, "Names"] = WeakValueDictionary()
+
+
+@dataclass(frozen=True, eq=False)
+class Names:
+    """Names of groups, of one scoring unit after the other: ``(units,)`` texts."""
+
+    texts: npt.NDArray[Any]
+
+    @cached_property
+    def number(self) -> int:
+        """One number for all of them in their order: equal where they are."""
+        return hash(tuple(self.texts))
 
 
 @dataclass(frozen=True)
@@ -35,16 +47,16 @@ class Units:
 
     Attributes:
         scores: of each metric, ``(units,)`` float64.
-        groups: which photograph, patient or volume each comes from, ``(units,)`` texts.
+        names: which photograph, patient or volume each comes from.
     """
 
     scores: dict[str, npt.NDArray[np.float64]]
-    groups: npt.NDArray[Any]
+    names: Names
 
-    @cached_property
-    def grouping(self) -> int:
-        """One number for all names of groups in their order: equal where those are."""
-        return hash(tuple(self.groups))
+    @property
+    def groups(self) -> npt.NDArray[Any]:
+        """Name of the group that each comes from, ``(units,)`` texts."""
+        return self.names.texts
 
     def frame(self) -> pd.DataFrame:
         """One column per metric, and ``group``."""
@@ -65,7 +77,7 @@ class Units:
         table = sized(FILE, content)
         scores = _plain(content, table, names) or parsed(FILE, content, names)
         groups = _groups(content, table)
-        if {len(column) for column in scores.values()} - {len(groups)}:
+        if {len(column) for column in scores.values()} - {len(groups.texts)}:
             raise BenchError(f"{FILE} cannot be read (its columns are not of one length)")
         return cls(scores, groups)
 
@@ -95,13 +107,13 @@ def _plain(content: bytes, table: Table, names: Collection[str]) -> dict[str, np
     return found
 
 
-def _groups(content: bytes, table: Table) -> npt.NDArray[Any]:
-    """Names of groups; equal columns are one array."""
+def _groups(content: bytes, table: Table) -> Names:
+    """Names of groups; equal columns are one object."""
     sha = sha256()
     for chunk in (c for chunks in table.groups for c in chunks if c.name == GROUP.encode()):
         sha.update(repr((table.rows, chunk.kind, chunk.codec, chunk.required)).encode())
         sha.update(content[chunk.start : chunk.end])
     names = _known.get(sha.digest())
     if names is None:
-        names = _known[sha.digest()] = parsed(FILE, content, (), GROUP)[GROUP]
+        names = _known[sha.digest()] = Names(parsed(FILE, content, (), GROUP)[GROUP])
     return names

@@ -88,7 +88,7 @@ def test_equal_names_are_one_array(tmp_path):
         write(tmp_path / run, pd.DataFrame({"psnr": [1.0, math.inf], "group": groups}))
         units.append(Units.read(tmp_path / run, ["psnr"]))
     assert units[0].groups is units[1].groups
-    assert units[0].grouping == units[1].grouping != units[2].grouping
+    assert units[0].names.number == units[1].names.number != units[2].names.number
     np.testing.assert_array_equal(units[2].groups, ["y", "x"])
 
 
