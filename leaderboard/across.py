@@ -18,7 +18,7 @@ from scipy import stats
 from bench.leaderboard.estimates import ALPHA, Array
 from bench.leaderboard.methods import Method
 from bench.leaderboard.ranking import Ranking
-from bench.leaderboard.statistics import Design
+from bench.leaderboard.statistics import Design, group_means
 
 #: Resamples of a bootstrap.
 RESAMPLES = 1000
@@ -138,18 +138,12 @@ def _resampled(
     metric, design = ranking.metric, methods[0].design
     size = trainings or max(len(m.records) for m in methods)
     drawn = np.empty((RESAMPLES, len(methods), size))
-    means = _means([_table(metric.sign * m.runs(metric.name), design) for m in methods], design, generator)
+    tables = [metric.sign * group_means(m.runs(metric.name), design) for m in methods]
+    means = _means(tables, design, generator)
     for place, rows in enumerate(means):
         picked = generator.integers(0, rows.shape[1], (RESAMPLES, size))
         drawn[:, place] = np.take_along_axis(rows, picked, axis=1)
     return drawn
-
-
-def _table(runs: Array, design: Design) -> Array:
-    """Mean of every group under every run, ``(runs, K)``."""
-    table: Array = np.stack([np.bincount(design.groups, row) for row in runs])
-    table /= np.bincount(design.groups)
-    return table
 
 
 def _means(tables: Sequence[Array], design: Design, generator: np.random.Generator) -> list[Array]:

@@ -1,5 +1,6 @@
 """One method of a table: the runs of one model with one recipe, and what its trainings say together."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,8 +11,8 @@ import pandas as pd
 from bench.errors import BenchError
 from bench.leaderboard.estimates import Array
 from bench.leaderboard.scales import Scale, scale
-from bench.leaderboard.statistics import Design, Summary, means, summary
-from bench.metrics import counted, mean_scores
+from bench.leaderboard.statistics import Design, Summary, group_means, means, summaries_of
+from bench.metrics import counted, mean_score, mean_scores
 from bench.runs.reading import columns
 from bench.runs.record import Record
 
@@ -95,8 +96,8 @@ class Method:
     def mean(self, name: str = "psnr") -> float:
         """Mean over units and runs: -inf where a run failed on a unit, +inf where all are exact."""
         if name not in self._means:
-            values = np.array([record.scores[name] for record in self.records])
-            self._means[name] = float(mean_scores(values[None], self.scale(name).unit)[0])
+            values = [record.scores[name] for record in self.records]
+            self._means[name] = mean_score(values, self.scale(name).unit)
         return self._means[name]
 
     @cached_property
@@ -108,20 +109,17 @@ class Method:
         """Which group each scoring unit belongs to, and what it weighs."""
         return self.shared or Design.of(self.first.units.groups)
 
-    def summary(self, name: str, design: Design) -> Summary | None:
+    def summary(self, name: str) -> Summary | None:
         """What its tests need, larger is better; None where a unit has no finite score."""
-        if design is not self.design:
-            return self._summary(name, design)
-        if name not in self._summaries:
-            self._summaries[name] = self._summary(name, design)
-        return self._summaries[name]
+        return self._estimate(name)[0]
 
-    def _summary(self, name: str, design: Design) -> Summary | None:
-        runs = self.scale(name).sign * self.runs(name)
-        return summary(runs, design, self.trained) if np.isfinite(runs).all() else None
+    def _estimate(self, name: str) -> tuple[Summary | None, float]:
+        if name not in self._estimates:
+            estimate([self], name)
+        return self._estimates[name]
 
     @cached_property
-    def _summaries(self) -> dict[str, Summary | None]:
+    def _estimates(self) -> dict[str, tuple[Summary | None, float]]:
         return {}
 
     def interval(self, name: str = "psnr") -> tuple[float, float]:
@@ -131,16 +129,23 @@ class Method:
 
     def half_width(self, name: str = "psnr") -> float:
         """Half of that interval; NaN where there is none: an infinite mean, or a single group."""
-        if name not in self._half_widths:
-            found = self.summary(name, self.design) if np.isfinite(self.mean(name)) else None
-            half = float(means([found], self.design).half_width()[0]) if found else np.nan
-            self._half_widths[name] = half if np.isfinite(half) else np.nan
-        return self._half_widths[name]
-
-    @cached_property
-    def _half_widths(self) -> dict[str, float]:
-        return {}
+        half = self._estimate(name)[1]
+        return half if np.isfinite(half) and np.isfinite(self.mean(name)) else np.nan
 
     def count(self, value: float, name: str = "psnr") -> int:
         """Largest number of units of a run with this score: ``inf`` counts exact, ``-inf`` failed ones."""
-        return max(int((record.units.scores[name] == value).sum()) for record in self.records)
+        return max(int(np.count_nonzero(r.units.scores[name] == value)) for r in self.records)
+
+
+def estimate(methods: Sequence[Method], name: str) -> None:
+    """Work out the summaries and half-widths of a group's methods at once: one alone takes as long as all."""
+    new = [m for m in methods if name not in m._estimates]
+    if not new:
+        return
+    design = new[0].design
+    tables = [m.scale(name).sign * group_means(m.runs(name), design) for m in new]
+    found = summaries_of(tables, [m.trained for m in new], design)
+    whole = [s for s in found if s is not None]
+    halves = iter(means(whole, design).half_width() if whole else ())
+    for method, own in zip(new, found, strict=True):
+        method._estimates[name] = own, np.nan if own is None else float(next(halves))

@@ -7,7 +7,7 @@ import numpy as np
 from bench.errors import UsageError
 from bench.leaderboard.estimates import Array
 from bench.leaderboard.groups import Group
-from bench.leaderboard.methods import Method
+from bench.leaderboard.methods import Method, estimate
 from bench.leaderboard.scales import Scale
 from bench.leaderboard.standings import Standing, standings
 from bench.leaderboard.statistics import Design
@@ -101,7 +101,8 @@ def rank(group: Group, by: str = "psnr", against: str | None = None) -> Ranking:
         raise UsageError(f"{group.title} is not scored by {metric.name!r}; by {', '.join(group.metrics)}")
     entries = group.entries
     design = entries[0].design if entries else Design.of([0])
-    summaries = [e.summary(metric.name, design) for e in entries]
+    estimate(entries, metric.name)
+    summaries = [e.summary(metric.name) for e in entries]
     sound = [e.role == "model" and s is not None for e, s in zip(entries, summaries, strict=True)]
     ranked = np.array(sound, bool)
     reference = _reference(group, ranked, against)

@@ -31,6 +31,7 @@ References:
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -128,6 +129,10 @@ class Summaries:
         rest = (np.array([getattr(m, name) for m in methods]) for name in names)
         return cls(np.stack([m.groups for m in methods]) if methods else np.empty((0, 1)), *rest)
 
+    def __getitem__(self, number: int) -> Summary:
+        rest = (part[number].item() for part in (self.mean, self.seeds, self.trainings, self.interaction))
+        return Summary(self.groups[number], *rest)
+
 
 def summary(scores: Array, design: Design, trained: bool) -> Summary:
     """Summary of one method.
@@ -137,10 +142,27 @@ def summary(scores: Array, design: Design, trained: bool) -> Summary:
         design: which group each unit belongs to.
         trained: whether the runs are trainings; if not, they are averaged and have no variance.
     """
-    many = summaries(_group_means(scores, design)[None], design, trained)
-    parts = (float(part[0]) for part in (many.mean, many.seeds, many.trainings, many.interaction))
-    mean, seeds, trainings, interaction = parts
-    return Summary(many.groups[0], mean, seeds, int(trainings), interaction)
+    return summaries(group_means(scores, design)[None], design, trained)[0]
+
+
+def summaries_of(tables: Sequence[Array], trained: Sequence[bool], design: Design) -> list[Summary | None]:
+    """Summaries of methods that may differ in their number of runs; None where a score is not finite.
+
+    Args:
+        tables: mean of each group under each run of every method, ``(runs, K)``.
+        trained: of each method, whether its runs are trainings.
+        design: which group each unit belongs to.
+    """
+    alike: dict[tuple[int, bool], list[int]] = defaultdict(list)
+    for place, (table, learns) in enumerate(zip(tables, trained, strict=True)):
+        if np.isfinite(table).all():
+            alike[len(table), learns].append(place)
+    found: list[Summary | None] = [None] * len(tables)
+    for (_, learns), places in alike.items():
+        many = summaries(np.stack([tables[place] for place in places]), design, learns)
+        for number, place in enumerate(places):
+            found[place] = many[number]
+    return found
 
 
 def summaries(table: Array, design: Design, trained: bool) -> Summaries:
@@ -158,9 +180,11 @@ def summaries(table: Array, design: Design, trained: bool) -> Summaries:
     return Summaries(groups, means.mean(1), seeds, trainings, interaction)
 
 
-def _group_means(scores: Array, design: Design) -> Array:
+def group_means(scores: Array, design: Design) -> Array:
+    """Mean of each group under each run, ``(runs, units)`` to ``(runs, K)``."""
     sizes, order, starts = design.sorted
-    means: Array = np.add.reduceat(scores[:, order].astype(float), starts, axis=1) / sizes
+    with np.errstate(invalid="ignore", over="ignore"):  # infinite scores of both signs, or huge ones
+        means: Array = np.add.reduceat(scores[:, order].astype(float), starts, axis=1) / sizes
     return means
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from bench.errors import UsageError
 from bench.leaderboard.groups import Group, group
 from bench.leaderboard.loading import Loaded, load
+from bench.leaderboard.methods import estimate
 from bench.leaderboard.ranking import Ranking, rank
 from bench.leaderboard.rows import computes, place, scope, setting
 from bench.leaderboard.scales import scale
@@ -150,6 +151,8 @@ def _frame(rankings: Iterable[Ranking]) -> pd.DataFrame:
 def _rows(ranking: Ranking) -> list[dict[str, Any]]:
     found = []
     about = scope(ranking)
+    for name in ranking.group.metrics:
+        estimate(ranking.group.entries, name)
     for entry, standing in zip(ranking.group.entries, ranking.standings, strict=True):
         low, high = standing.rank or (None, None)
         shared = {
@@ -179,8 +182,8 @@ def _row(record: Record, group: Group) -> dict[str, Any]:
         **{k: record.timings.get(k, math.nan) for k in _TIMINGS},
         **speed,
         **record.scores,
-        "operator": record.spec.operator_label,
-        "dataset": record.spec.dataset.label,
+        "operator": group.operator,
+        "dataset": group.dataset,
         "role": record.role,
         "trained_on": record.spec.trained_on.run if record.spec.trained_on else None,
         "epochs": record.budget.epochs,

@@ -7,7 +7,7 @@ import pytest
 
 from bench.leaderboard import across
 from bench.leaderboard.across import overall
-from bench.leaderboard.statistics import Design
+from bench.leaderboard.statistics import Design, group_means
 from bench.leaderboard.table import board
 
 IMAGES = np.random.default_rng(0).normal(18, 3, 60)
@@ -45,7 +45,7 @@ def test_very_many_groups_are_resampled_as_fewer_are(monkeypatch):
     design = Design.of(groups)
     shared = rng.normal(size=2000)[groups]
     runs = np.stack([rng.normal(size=len(groups)), shared, shared + 0.1 * rng.normal(size=len(groups))])
-    tables = [across._table(runs[:1], design), across._table(runs[1:], design)]
+    tables = [group_means(runs[:1], design), group_means(runs[1:], design)]
     found = {}
     for limit in (10_000, 1_000):
         monkeypatch.setattr(across, "MANY_GROUPS", limit)

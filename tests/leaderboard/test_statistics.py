@@ -194,3 +194,20 @@ def test_no_warning_where_methods_differ_far_beyond_their_noise():
         p = differences(methods, design, *pairs(6)).p()
     assert np.isfinite(p).all()
     assert p[-1] < 1e-12
+
+
+def test_methods_summed_up_at_once_are_as_each_alone():
+    """Of one and three runs, trained or not, in any order; one with a failed unit is not tested."""
+    labels = [0, 0, 1, 2, 2, 2]
+    design, generator = Design.of(labels), np.random.default_rng(0)
+    shapes = [(3, True), (1, True), (3, False), (2, True), (3, True)]
+    scores = [generator.normal(20, 1, (runs, len(labels))) for runs, _ in shapes]
+    scores[3][1, 2] = -np.inf
+    trained = [learns for _, learns in shapes]
+    found = statistics.summaries_of([statistics.group_means(s, design) for s in scores], trained, design)
+    assert found[3] is None
+    for i in (0, 1, 2, 4):
+        alone = summary(scores[i], design, trained[i])
+        np.testing.assert_allclose(found[i].groups, alone.groups)
+        for name in ("mean", "seeds", "trainings", "interaction"):
+            assert getattr(found[i], name) == pytest.approx(getattr(alone, name))
