@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from bench.datasets import Dataset, Split, Splits
 from bench.datasets.shared import files
 from bench.datasets.shared.download import Part
 from bench.datasets.shared.layout import Layout
-from bench.datasets.shared.rows import Rows
+from bench.datasets.shared.rows import Known, Rows
 from bench.operators import Operator
 from bench.operators.ct import CT
 from bench.operators.noise import Noise
@@ -203,4 +203,10 @@ def _kept(path: Path, process: int, changed: int) -> Rows:
     if array.shape[1:] != SHAPES[kind] or array.dtype != np.float32 or not 0 < len(array) <= IN_A_FILE:
         expected = f"float32 (up to {IN_A_FILE}, {SHAPES[kind][0]}, {SHAPES[kind][1]})"
         raise LAYOUT.error(path, f"holds {array.dtype} {array.shape}, {expected} is expected")
-    return Rows(array)
+    return Rows(array, _known(path, changed))
+
+
+@cache
+def _known(path: Path, changed: int) -> Known:
+    """Where a file's chunks lie; more files have been read than can be open."""
+    return {}

@@ -61,6 +61,18 @@ def test_other_types_and_what_was_never_written(tmp_path):
             Rows(array).read([], found[:0])
 
 
+def test_where_chunks_lie_is_looked_up_once(tmp_path, monkeypatch):
+    """What one reader found serves the next one of the same file: with many files each is opened often."""
+    drawn, known = written(tmp_path / "a.h5", chunks=(4, 5, 3)), {}
+    found = np.zeros((2, *SHAPE[1:]), np.complex64)
+    with h5py.File(tmp_path / "a.h5") as file:
+        Rows(file["data"], known).read([5, 1], found)
+    monkeypatch.setattr(Rows, "_offsets", lambda *_: pytest.fail("looked up again"))
+    with h5py.File(tmp_path / "a.h5") as file:
+        Rows(file["data"], known).read([6, 0], found)
+    assert np.array_equal(found, drawn[[6, 0]])
+
+
 def test_what_is_not_there(tmp_path):
     """A number beyond the last slice, and a file that lost its end after it was opened."""
     written(tmp_path / "a.h5")

@@ -1,11 +1,16 @@
 """Slices of arrays in HDF5 files, read from where they lie."""
 
+import math
 import os
+from array import array
 from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
 import numpy as np
+
+#: Where the chunks of some slices lie in a file, by the number of the chunk among those above one another.
+Known = dict[int, Sequence[int] | None]
 
 
 class Rows:
@@ -17,17 +22,20 @@ class Rows:
 
     Args:
         array: of an open file.
+        known: where its chunks lie, as far as that was looked up: what was found is added. Kept beyond the
+            open file, which a set of many files cannot keep, it spares what costs more than the reading.
 
     Attributes:
         shape, dtype: the array's.
     """
 
-    def __init__(self, array: Any):
+    def __init__(self, array: Any, known: Known | None = None):
         self.array, self.shape, self.dtype = array, array.shape, array.dtype
         self.chunk = array.chunks or (1, *array.shape[1:])
         self.direct = _as_it_is(array)
+        self._bytes = math.prod(self.chunk[1:]) * int(self.dtype.itemsize)  # of one slice in one chunk
         self._start = array.id.get_offset() if self.direct and array.chunks is None else None
-        self._found: dict[int, list[int] | None] = {}
+        self._found: Known = {} if known is None else known
         sides = [range(0, side, part) for side, part in zip(self.shape[1:], self.chunk[1:], strict=True)]
         self._corners = list(product(*sides))
         self._windows = [self._window(corner) for corner in self._corners]
@@ -50,11 +58,12 @@ class Rows:
         if numbers and not 0 <= min(numbers) <= max(numbers) < len(self):
             raise IndexError(f"slices {min(numbers)} to {max(numbers)} of {len(self)}")
         runs = _runs(numbers, self.chunk[0])
-        for _, first, count in runs:
-            self._announce(first, count)
-        for place, first, count in runs:
+        every = [self._places(first) for _, first, _ in runs]
+        for (_, _, count), places in zip(runs, every, strict=True):
+            self._announce(places, count)
+        for (place, first, count), places in zip(runs, every, strict=True):
             part = found[place : place + count]
-            if (places := self._places(first)) is None:
+            if places is None:
                 self.array.read_direct(part, np.s_[first : first + count])
             else:
                 self._gather(part, places)
@@ -76,9 +85,8 @@ class Rows:
             if not whole:
                 part[window] = held[inside]
 
-    def _announce(self, first: int, count: int) -> None:
+    def _announce(self, places: Sequence[int] | None, count: int) -> None:
         """Tell the system what will be read, so that a disk fetches many small pieces at once."""
-        places = self._places(first)
         if places is None or len(places) == 1 or not hasattr(os, "posix_fadvise"):
             return
         file, size = self.array.file.id.get_vfd_handle(), count * self._bytes
@@ -91,22 +99,17 @@ class Rows:
         if slab not in self._found:
             self._found[slab] = self._offsets(slab)
         offsets = self._found[slab]
-        return offsets and [offset + row * self._bytes for offset in offsets]
+        return None if offsets is None else [offset + row * self._bytes for offset in offsets]
 
-    def _offsets(self, slab: int) -> list[int] | None:
+    def _offsets(self, slab: int) -> Sequence[int] | None:
         """Where some chunks lie, side by side those of the same slices."""
         if not self.direct:
             return None
         if self.array.chunks is None:
-            return None if self._start is None else [self._start + slab * self._bytes]
+            return None if self._start is None else array("q", [self._start + slab * self._bytes])
         about = self.array.id.get_chunk_info_by_coord
         offsets = [about((slab * self.chunk[0], *corner)).byte_offset for corner in self._corners]
-        return None if None in offsets else offsets  # a chunk that was never written lies nowhere
-
-    @property
-    def _bytes(self) -> int:
-        """Of one slice in one chunk."""
-        return int(np.prod(self.chunk[1:])) * int(self.dtype.itemsize)
+        return None if None in offsets else array("q", offsets)  # a chunk that was never written lies nowhere
 
     def _window(self, corner: Sequence[int]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
         """Where a chunk's rows go in slices, and which of them: the last chunks reach beyond the array."""
