@@ -1,6 +1,9 @@
 """The image sets that torchvision reads."""
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -11,7 +14,7 @@ from torchvision.transforms.functional import pil_to_tensor
 from bench.datasets import Dataset, InMemory, Split, Splits
 from bench.datasets._download import fetched
 from bench.datasets.shared.cache import Patience
-from bench.datasets.shared.download import Part, default_root
+from bench.datasets.shared.download import Part, default_root, gone_on_with
 from bench.datasets.shared.reading import KEPT
 from bench.datasets.shared.split import Sizes, cut, one_size
 from bench.errors import at_least
@@ -55,7 +58,7 @@ class Torchvision(Dataset):
         size: side to which the largest central square of each image is brought (Lanczos).
         colour: whether images are colour; else grey.
         download: whether torchvision downloads what is not there. It checks the MD5 sums that it knows; what
-            was cut off begins anew.
+            was cut off is gone on with, save from Google Drive.
         test_share: share of the images for testing, where the set has no test part.
 
     Raises:
@@ -107,7 +110,10 @@ class Torchvision(Dataset):
         if download:
             self.root.mkdir(parents=True, exist_ok=True)
         given = {"download": download} if "download" in inspect.signature(kind).parameters else {}
-        return [None if part is None else kind(str(self.root), **part, **given) for part in PARTS[self.name]]
+        with _going_on():
+            return [
+                None if part is None else kind(str(self.root), **part, **given) for part in PARTS[self.name]
+            ]
 
     def _split(self, held: Any) -> Split:
         split = Held(held, self.size, self.colour)
@@ -118,6 +124,22 @@ class Torchvision(Dataset):
             images.append(split[index])
             patience.step(1)
         return InMemory(torch.stack(images) if one_size(split) else images)
+
+
+@contextmanager
+def _going_on() -> Iterator[None]:
+    """Within it, torchvision's downloads go on where they were cut off.
+
+    All but those from Google Drive pass through one function of its, which has no public place to say how.
+    """
+    from torchvision.datasets import utils
+
+    theirs = utils._urlretrieve
+    utils._urlretrieve = lambda url, file, *_: gone_on_with(url, Path(f"{file}.part"), file)
+    try:
+        yield
+    finally:
+        utils._urlretrieve = theirs
 
 
 class Held(Split):

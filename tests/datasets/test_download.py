@@ -1,6 +1,7 @@
 """Downloads: from a server of this test, cut off and gone on with, checked, and never unasked."""
 
 import base64
+import bz2
 import gzip
 import hashlib
 import http.server
@@ -11,12 +12,14 @@ import zipfile
 
 import numpy as np
 import pytest
+import torchvision
 from PIL import Image
 from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.datasets.shared import download
 from bench.datasets.shared.download import Archive, Part, contents_md5, get
+from bench.datasets.torchvision import Torchvision
 from bench.errors import BenchError, UsageError
 
 
@@ -102,6 +105,39 @@ def test_a_download_is_gone_on_with(tmp_path, server, monkeypatch):
     get(held)
     assert Server.asked[-1] == ("GET", "bytes=5000-")
     assert len(list(held.place.iterdir())) == 3
+
+
+def test_torchvisions_downloads_are_gone_on_with(tmp_path, server, monkeypatch):
+    """Its own function begins anew; ours asks for the rest, and its MD5 sums are still checked."""
+    line = " ".join(["3", *(f"{n}:0.5" for n in range(1, 257))]) + "\n"
+    packed = {name: bz2.compress(line.encode() * count) for name, count in (("train", 5), ("test", 2))}
+    for name, content in packed.items():
+        Server.files[f"/{name}.bz2"] = content
+    sums = {name: hashlib.md5(content).hexdigest() for name, content in packed.items()}
+    listed = {name: [f"{server}/{name}.bz2", f"{name}.bz2", sums[name]] for name in packed}
+    monkeypatch.setattr(torchvision.datasets.USPS, "split_list", listed)
+    theirs, asked = torchvision.datasets.utils._urlretrieve, Torchvision("USPS", str(tmp_path), download=True)
+    monkeypatch.setattr(download, "CHUNK", 20)
+    Server.cut = 60
+    with pytest.raises(BenchError, match=r"could not be downloaded"):
+        asked.load()
+    assert (tmp_path / "train.bz2.part").stat().st_size == 60
+    assert not (tmp_path / "train.bz2").exists()
+    Server.cut = None
+    splits = asked.load()
+    assert ("GET", "bytes=60-") in Server.asked
+    assert (len(splits.train), len(splits.test)) == (5, 2)
+    assert torchvision.datasets.utils._urlretrieve is theirs
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_damaged_rest(tmp_path, server, monkeypatch):
+    """What was gone on with and is not the published file is refused by torchvision."""
+    Server.files["/train.bz2"] = bz2.compress(b"other")
+    listed = {"train": [f"{server}/train.bz2", "train.bz2", "0" * 32]}
+    monkeypatch.setattr(torchvision.datasets.USPS, "split_list", listed)
+    with pytest.raises(BenchError, match=r"corrupted"):
+        Torchvision("USPS", str(tmp_path), download=True).load()
 
 
 def test_a_packed_file(tmp_path, server, monkeypatch):

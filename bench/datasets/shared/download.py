@@ -148,20 +148,24 @@ class _Resuming:
     folder: Path
 
     def __call__(self, url: str, output_file: str, pooch: Any, check_only: bool = False) -> None:
-        import requests
+        gone_on_with(url, self.folder / f"{Archive(url).name}.part", output_file)
 
-        part = self.folder / f"{Archive(url).name}.part"
-        there = part.stat().st_size if part.exists() else 0
-        headers = {"Range": f"bytes={there}-"} if there else {}
-        with requests.get(url, headers=headers, stream=True, timeout=PATIENCE) as answer:
-            if answer.status_code != requests.codes.requested_range_not_satisfiable:  # 416: it is all there
-                answer.raise_for_status()
-                going_on = answer.status_code == requests.codes.partial_content
-                _enough_room(self.folder, int(answer.headers.get("Content-Length", 0)))
-                with part.open("ab" if going_on else "wb") as file:
-                    for chunk in answer.iter_content(CHUNK):
-                        file.write(chunk)
-        os.replace(part, output_file)
+
+def gone_on_with(url: str, part: Path, file: str | Path) -> None:
+    """Download into ``part`` what is missing of it, and call it ``file`` when it is whole."""
+    import requests
+
+    there = part.stat().st_size if part.exists() else 0
+    headers = {"Range": f"bytes={there}-"} if there else {}
+    with requests.get(url, headers=headers, stream=True, timeout=PATIENCE) as answer:
+        if answer.status_code != requests.codes.requested_range_not_satisfiable:  # 416: it is all there
+            answer.raise_for_status()
+            going_on = answer.status_code == requests.codes.partial_content
+            _enough_room(part.parent, int(answer.headers.get("Content-Length", 0)))
+            with part.open("ab" if going_on else "wb") as held:
+                for chunk in answer.iter_content(CHUNK):
+                    held.write(chunk)
+    os.replace(part, file)
 
 
 def _enough_room(folder: Path, needed: int) -> None:
