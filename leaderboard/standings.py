@@ -87,6 +87,7 @@ def standings(
         reference: the entry that all others are compared with; None: all pairs.
     """
     floors = _against_floor(group, metric, summaries, design, ranked)
+    floor, ceiling = group.floor, group.ceiling
     count, better = int(ranked.sum()), verdicts.better
     found = []
     for i, entry in enumerate(group.entries):
@@ -103,8 +104,8 @@ def standings(
                 failed=entry.count(-math.inf),
                 against=verdicts[i, reference] if reference is not None and i != reference else None,
                 floor=floors.get(i),
-                above_floor=_above(entry, group.floor),
-                share=_share(entry, group.floor, group.ceiling),
+                above_floor=_above(entry, floor),
+                share=_share(entry, floor, ceiling),
             )
         )
     return tuple(found)
@@ -114,7 +115,8 @@ def _against_floor(
     group: Group, metric: Scale, summaries: Sequence[Summary | None], design: Design, ranked: Array
 ) -> dict[int, Floored]:
     """One-sided tests of every ranked method against the floor, Holm-corrected; by place in the group."""
-    floor = next((i for i, e in enumerate(group.entries) if e is group.floor), None)
+    lowest = group.floor
+    floor = next((i for i, e in enumerate(group.entries) if e is lowest), None)
     methods = np.flatnonzero(ranked).tolist()
     if floor is None or summaries[floor] is None or not len(methods):
         return {}
