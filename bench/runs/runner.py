@@ -202,6 +202,11 @@ class Run:
                 report(Progress(stage=str(busy)))
                 time.sleep(lease.LOOK)
 
+    @property
+    def contested(self) -> bool:
+        """Whether somebody else may have worked on it: of thousands that wait, only such are looked at."""
+        return bool(self._elsewhere)
+
     def elsewhere(self, results: Path) -> Elsewhere:
         """What others make of the run in that folder, as long as this one waits for them."""
         folder = runs_folder(results) / self.fingerprint

@@ -22,7 +22,7 @@ class Waiting:
 
     Attributes:
         run: the run.
-        due: not before this, by ``time.monotonic``; 0 where nobody else was seen to work on it.
+        due: not before this, by ``time.monotonic``.
         deaths: workers that have died of it.
     """
 
@@ -50,8 +50,7 @@ def carry_out(
     try:
         while pending or any(workers.values()):
             look()
-            # What is due at once is with nobody else: thousands of such are not looked at again and again.
-            for waiting in [] if force else [waiting for waiting in pending if waiting.due]:
+            for waiting in [] if force else [waiting for waiting in pending if waiting.run.contested]:
                 if record := waiting.run.elsewhere(results).failure():
                     pending.remove(waiting)
                     yield waiting.run, record
@@ -91,7 +90,7 @@ def _heard(
         pending.append(Waiting(run, time.monotonic() + lease.LOOK, task.deaths))
     elif kind == "died" and task.deaths < RETRIES:
         report(run, Progress(stage=f"again: {content}"))
-        pending.append(Waiting(run, task.due, task.deaths + 1))
+        pending.append(Waiting(run, 0.0, task.deaths + 1))
     else:
         return run, content if kind == "done" else run.fail(results, content)
     return None
