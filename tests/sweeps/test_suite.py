@@ -56,7 +56,7 @@ def small(tmp_path):
 
 def test_shipped_suites_name_what_exists():
     """Every operator, model and dataset of the suites that ship is found and takes its parameters."""
-    assert names() == ["contrast", "controls", "deepinv", "paper"]
+    assert names() == ["board", "contrast", "controls", "deepinv", "paper"]
     for name in names():
         suite = load(name)
         for block in suite.runs:
@@ -167,7 +167,7 @@ def test_a_table_does_not_average_different_models(small, tmp_path):
 
 def test_unknown_suite():
     """An unknown name says which suites there are."""
-    with pytest.raises(UsageError, match="contrast, controls, deepinv, paper"):
+    with pytest.raises(UsageError, match="board, contrast, controls, deepinv, paper"):
         load("papre")
 
 
