@@ -74,7 +74,7 @@ def test_model_example(tmp_path, tiny, plugin):
 
 def test_metric_example(tmp_path, tiny, plugin):
     """The example metric has a column, and is 0 for an exact reconstruction."""
-    path = plugin("my_metric", block("class Bias"))
+    path = plugin("my_metric", block("class Bias", EXTENDING))
     bench.testing.require(bench.testing.check(path))
     record = bench.run("xor_ctr", "inverse", tiny, results=tmp_path, metrics=[path])
     assert record.scores["my_metric"] == 0
