@@ -41,7 +41,7 @@ class Span:
         """The span of values of which some may be infinite or far from all others.
 
         A value is far if a gap lies between it and the half around the median, or more, that is larger
-        than 10 dB and twice as large as what those span.
+        than 10 dB and twice as large as what those span. Of two, neither is.
         """
         known = np.sort([v for v in values if not math.isnan(v)])
         finite = known[np.isfinite(known)]
@@ -79,12 +79,12 @@ class Span:
 
 
 def _together(values: Array) -> Array:
-    """Sorted values around their median, as far as no gap sets the next one apart; at least half of them."""
+    """Sorted values around their median as far as no gap sets the next one apart: half of them and two at least."""
     first = last = (len(values) - 1) // 2
     while last - first + 1 < len(values):
         below = values[first] - values[first - 1] if first else np.inf
         above = values[last + 1] - values[last] if last + 1 < len(values) else np.inf
-        enough = 2 * (last - first + 1) >= len(values)
+        enough = first < last and 2 * (last - first + 1) >= len(values)
         if enough and min(below, above) > max(GAP, SPANS * (values[last] - values[first])):
             break
         first, last = (first - 1, last) if below <= above else (first, last + 1)

@@ -23,6 +23,11 @@ def test_an_outlier_stands_at_the_edge():
     assert Span.of(values) == Span(20, 26)
 
 
+def test_of_two_values_neither_is_an_outlier():
+    """A floor of 13 dB and a method of 24: both are shown, +inf beside them or not."""
+    assert Span.of([13.0, 24.0, math.inf]) == Span(13, 24, most=True)
+
+
 def test_infinite_values_stand_outside_of_outliers():
     """40 dB beyond an axis of 12 to 16 is not shown where +inf is; neither has a tick beside it."""
     span = Span.of([12.0, 13, 14, 15, 16, 60.0, math.inf, -math.inf])
