@@ -79,7 +79,7 @@ class Span:
 
 
 def _together(values: Array) -> Array:
-    """Sorted values around their median as far as no gap sets the next one apart: half of them and two at least."""
+    """Sorted values around their median, as far as no gap sets the next one apart; at least half, and two."""
     first = last = (len(values) - 1) // 2
     while last - first + 1 < len(values):
         below = values[first] - values[first - 1] if first else np.inf
