@@ -25,8 +25,8 @@ def run_name(record: Record | str) -> str:
 
 
 def soft(text: str) -> Markup:
-    """A name, escaped, that breaks between its parts: ``unet:<wbr>width=8,<wbr>depth=3``."""
-    return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[:,+/])(?=\S)", text))
+    """A name, escaped, that breaks between its parts: ``known_<wbr>plaintext:<wbr>width=8,<wbr>depth=3``."""
+    return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[:,+/_])(?=\S)", text))
 
 
 def linked(text: str) -> Markup:

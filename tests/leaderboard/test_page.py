@@ -332,3 +332,8 @@ def test_markup_around_a_link_stays_text():
     """A docstring is text: nothing in it but sources becomes markup."""
     assert "<script>" not in linked(f"{EVIL} https://a.org/{EVIL}")
     assert "<i>" not in soft("unet:<i>=1,2")
+
+
+def test_names_break_between_their_parts():
+    """A name too long for its place is not cut within a word."""
+    assert soft("known_plaintext:width=8,<b>=3") == "known_<wbr>plaintext:<wbr>width=8,<wbr>&lt;b&gt;=3"
