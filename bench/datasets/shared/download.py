@@ -182,7 +182,7 @@ def _unpacked(file: Path, part: Part) -> None:
             _extract(zipped.extractall, part)  # which drops what would lead out of the folder
     elif tarfile.is_tarfile(file):
         with tarfile.open(file) as tarred:
-            _extract(partial(tarred.extractall, filter="data"), part)
+            _extract(partial(_untar, tarred), part)
     elif file.suffix == ".gz":
         _gunzip(file, part.place)
     else:
@@ -193,6 +193,18 @@ def _unpacked(file: Path, part: Part) -> None:
         shutil.rmtree(part.place, ignore_errors=True)
         raise BenchError(f"{part.name}: the unpacked files have MD5 {found}, published is {expected}")
     file.unlink()
+
+
+def _untar(tarred: tarfile.TarFile, folder: Path) -> None:
+    """Files and folders that stay within; by the filter "data" where Python has it (since 3.11.4)."""
+    if hasattr(tarfile, "data_filter"):
+        tarred.extractall(folder, filter="data")
+        return
+    for member in tarred:
+        stays = (folder / member.name).resolve().is_relative_to(folder.resolve())
+        if not stays or not (member.isfile() or member.isdir()):
+            raise tarfile.TarError(f"{member.name} leads out of the folder, or is neither file nor folder")
+    tarred.extractall(folder)
 
 
 def _gunzip(file: Path, place: Path) -> None:
