@@ -36,6 +36,10 @@ class Merged:
     conflicts: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
+    def refuse(self, name: str, error: BenchError) -> None:
+        """Note that a record is no sound one."""
+        self.refused.append(printable(f"{name}: {error}")[:300])
+
     def text(self) -> str:
         """For people: the counts, then what was left where it is, and why."""
         counts = f"{len(self.added)} records brought in, {len(self.there)} here already"
@@ -72,6 +76,10 @@ def _bring(folder: Path, results: Path, merged: Merged) -> None:
     name, target = printable(folder.name)[:80], runs_folder(results) / folder.name
     try:
         record = _sound(folder)
+    except BenchError as error:
+        merged.refuse(name, error)
+        return
+    try:
         if not os.path.lexists(target) and _copied(record, folder, target):
             merged.added.append(name)
         # Another merge may have been first.
@@ -79,8 +87,10 @@ def _bring(folder: Path, results: Path, merged: Merged) -> None:
             merged.there.append(name)
         else:
             merged.conflicts.append(_conflict(record, target))
+    except UsageError:  # of the results, which cannot be written; the record is sound
+        raise
     except BenchError as error:
-        merged.refused.append(printable(f"{name}: {error}")[:300])
+        merged.refuse(name, error)
 
 
 def _same(ours: Path, theirs: Path) -> bool:

@@ -131,11 +131,12 @@ def test_what_cannot_be_read_to_its_end(other, tmp_path):
     assert (outcome.added, len(outcome.refused)) == ([], 3)
 
 
-def test_a_full_disk(other, tmp_path):
+@pytest.mark.parametrize("room", [0, 1000])
+def test_a_full_disk(other, tmp_path, room):
     """One message, nothing half there; with room the same command brings everything in."""
     folder, names = other
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limit[1]))
     try:
         with pytest.raises(UsageError, match=r"cannot write results to .*: File too large"):
             merge(folder, tmp_path / "mine")
