@@ -46,7 +46,7 @@ LOADED = """
 
 @pytest.fixture(scope="session")
 def browser():
-    """Starts a headless Chromium with more arguments and options; skipped where there is none."""
+    """Starts a headless Chromium with more arguments, preferences and logs; skipped where there is none."""
     webdriver = pytest.importorskip("selenium.webdriver")
     wait = pytest.importorskip("selenium.webdriver.support.ui").WebDriverWait
     driver = shutil.which("chromedriver")
@@ -68,14 +68,12 @@ def browser():
         def loaded(self, url):
             wait(self, 60).until(lambda _: self.execute_script(LOADED, url))
 
-    def start(*arguments, experimental=(), capabilities=()):
+    def start(*arguments, prefs=None, logs=None):
         options = webdriver.ChromeOptions()
         for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", *arguments):
             options.add_argument(argument)
-        for name, value in experimental:
-            options.add_experimental_option(name, value)
-        for name, value in capabilities:
-            options.set_capability(name, value)
+        options.add_experimental_option("prefs", prefs or {})
+        options.set_capability("goog:loggingPrefs", logs or {})
         return Chromium(options, webdriver.ChromeService(driver))
 
     return start

@@ -50,7 +50,7 @@ def carry_out(
     try:
         while pending or any(workers.values()):
             look()
-            for waiting in [] if force else [waiting for waiting in pending if waiting.run.contested]:
+            for waiting in [task for task in pending if task.run.contested and not force]:
                 if record := waiting.run.elsewhere(results).failure():
                     pending.remove(waiting)
                     yield waiting.run, record

@@ -25,11 +25,10 @@ EVIL = "a & b <img src=x onerror=\"document.title='EVIL'\"><script>document.titl
 def chromium(browser, tmp_path_factory):
     """Headless Chromium that saves downloads and logs its console and its requests."""
     folder = tmp_path_factory.mktemp("downloads")
-    logs = {"browser": "ALL", "performance": "ALL"}
     driver = browser(
         "--window-size=1300,1000",
-        experimental=[("prefs", {"download.default_directory": str(folder)})],
-        capabilities=[("goog:loggingPrefs", logs)],
+        prefs={"download.default_directory": str(folder)},
+        logs={"browser": "ALL", "performance": "ALL"},
     )
     driver.downloads = folder
     yield driver

@@ -70,7 +70,7 @@ def test_a_column_within_another_is_none(tmp_path):
         Units.read(tmp_path, ["psnr"])
 
 
-def test_numbers_are_not_copied(tmp_path):
+def test_numbers_are_read_as_they_lie(tmp_path):
     """What :func:`write` writes needs no library to be read: the numbers are bytes of the file."""
     write(tmp_path, pd.DataFrame({"psnr": [1.5, 2.5], "group": ["a", "b"]}))
     content = (tmp_path / "scores.parquet").read_bytes()
