@@ -40,7 +40,8 @@ class Cell:
 
     Attributes:
         mean: of the metric ranked by.
-        shade: way from the floor to the ceiling, or to the best finite mean, in percent.
+        shade: way from the floor to the ceiling, or to the best finite mean, in percent; 0 where it is not
+            shown to be above the floor.
         best: whether it is shown better than all others.
         exact: whether everything is exact.
     """
@@ -94,7 +95,12 @@ def _cells(ranking: Ranking) -> dict[str, Cell]:
     for i in leading:
         shades[i] = max(shades[k] for k in leading)
     found = zip(rows, shades, strict=True)
-    return {e.label: Cell(s.mean, shade, s.best, s.mean == math.inf) for (e, s), shade in found}
+    return {e.label: Cell(s.mean, shade * _above(s), s.best, s.mean == math.inf) for (e, s), shade in found}
+
+
+def _above(standing: Standing) -> bool:
+    """Whether it is shown to be above the floor, where that was tested: the best of nothing has no shade."""
+    return standing.floor is None or standing.floor.outcome == "better"
 
 
 def _shade(entry: Method, standing: Standing, ranking: Ranking, finite: Sequence[float]) -> int:

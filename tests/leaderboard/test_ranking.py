@@ -269,9 +269,22 @@ def test_no_cell_is_darkest_where_none_is_shown_better(make, results):
     assert max(v for k, v in shades.items() if k != "winner") < 100
 
 
-def _matrix(results):
+def test_what_is_not_shown_above_the_floor_has_no_shade(make, results):
+    """A method that learned nothing is the highest of its problem, by chance: that is no dark cell."""
+    generator = np.random.default_rng(0)
+    floor = generator.normal(13, 1, 40)
+    make(operator="xor_ctr:iv=fresh", model="mean", psnr=floor)
+    make(operator="xor_ctr:iv=fresh", model="null", psnr=floor + generator.normal(0.003, 0.02, 40))
+    make(operator="denoising", model="mean", psnr=floor)
+    make(operator="denoising", model="null", psnr=floor + 3)
+    learned, nothing = [dict(zip(*_matrix(results, row), strict=True)) for row in (0, 1)]
+    assert nothing["null"].mean > nothing["mean"].mean
+    assert (learned["null"].shade, nothing["null"].shade) == (100, 0)
+
+
+def _matrix(results, row=0):
     found = matrix(board(results).rankings)
-    return found.methods, found.rows[0][1]
+    return found.methods, found.rows[row][1]
 
 
 def test_recipes_of_one_model_are_told_apart_by_what_differs(make, results):
