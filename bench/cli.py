@@ -199,7 +199,6 @@ def run(
     """
     if seed and seeds:
         raise UsageError("give --seed (each by its number) or --seeds (how many), not both")
-    from bench import found
     from bench.runs.following import loggers
     from bench.runs.request import check_names, check_recipe
     from bench.sweeps.grid import Asked, crossed, grids
@@ -211,7 +210,7 @@ def run(
     asked: dict[str, Any] = {
         "preset": preset, "device": device, "changes": recipe, "baselines": baselines,
         "problem_seed": problem_seed, "protocol": protocol, "metrics": metric or [],
-        "trials": trials, "tuned": [found.read(path) for path in recipe_file or []],
+        "trials": trials, "tuned": _found(recipe_file or []),
     }  # fmt: skip
     sizes, wanted = (list(map(_train_size, train_size)) if train_size else None), grids(grid or ())
     if file or suite:
@@ -238,6 +237,15 @@ def run(
     given = {k: v for k, v in asked.items() if v is not None} | {"seeds": trainings or [0]}
     given |= {"train_sizes": sizes or [None]}
     run_pairs(pairs, given, results, force, means, dry_run, tune)
+
+
+def _found(files: list[Path]) -> list[Any]:
+    """What recipe files say."""
+    if not files:
+        return []
+    from bench import found
+
+    return [found.read(path) for path in files]
 
 
 def _train_size(text: str) -> int | None:

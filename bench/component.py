@@ -5,9 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
-
-from pydantic import ConfigDict
+from typing import Any
 
 from bench.errors import BenchError, UsageError
 from bench.parameters import (
@@ -30,7 +28,7 @@ class Component:
     Text form: ``name`` or ``name:key=value,key=value``; the name may be a path to a ``.py`` file.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = UNKNOWN_REFUSED
+    __pydantic_config__ = UNKNOWN_REFUSED
 
     name: str
     params: Mapping[str, Any] = field(default_factory=Parameters)

@@ -3,14 +3,15 @@
 import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, NoReturn, get_args, get_origin
-
-from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args, get_origin
 
 from bench.errors import UsageError
 
+if TYPE_CHECKING:  # pydantic is imported when a value is checked: names are looked up without it
+    from pydantic import ConfigDict, TypeAdapter
+
 #: How records are read: a field of another version is an error, not lost.
-UNKNOWN_REFUSED = ConfigDict(extra="forbid")
+UNKNOWN_REFUSED: "ConfigDict" = {"extra": "forbid"}
 #: Parameters that the harness fills in; they cannot be set by a user.
 HARNESS_PARAMETERS = frozenset(
     {"image_shape", "previous", "in_channels", "out_channels", "image_size", "image", "truth"}
@@ -124,15 +125,23 @@ def _convert(value: Any, parameter: inspect.Parameter) -> Any:
         # Of a choice among numbers, which pydantic does not take from text.
         chosen = {str(choice): choice for choice in get_args(hint)} if get_origin(hint) is Literal else {}
         value = None if value.lower() == "none" else chosen.get(value, value)
+    from pydantic import ValidationError
+
     try:
-        adapter: TypeAdapter[Any] = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
-    except PydanticUserError:
-        adapter = TypeAdapter(hint)
-    try:
-        return adapter.validate_python(value)
+        return _adapter(hint).validate_python(value)
     except ValidationError as error:
         reasons = dict.fromkeys(e["msg"][:1].lower() + e["msg"][1:] for e in error.errors())
         raise ValueError(" or ".join(reasons)) from None
+
+
+def _adapter(hint: Any) -> "TypeAdapter[Any]":
+    """What checks values of a type, any class among them."""
+    from pydantic import PydanticUserError, TypeAdapter
+
+    try:
+        return TypeAdapter(hint, config={"arbitrary_types_allowed": True})
+    except PydanticUserError:  # it has a configuration of its own
+        return TypeAdapter(hint)
 
 
 def _signature_text(parameter: inspect.Parameter) -> str:

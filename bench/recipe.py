@@ -3,9 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
-
-from pydantic import ConfigDict
+from typing import Any, Literal
 
 from bench.errors import UsageError
 from bench.parameters import UNKNOWN_REFUSED, check_parameters
@@ -36,7 +34,7 @@ class Recipe:
         augment: whether images are mirrored at random.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = UNKNOWN_REFUSED
+    __pydantic_config__ = UNKNOWN_REFUSED
 
     epochs: int = 8
     batch_size: int = 32

@@ -6,9 +6,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar
-
-from pydantic import ConfigDict
+from typing import Any
 
 from bench.component import Component, chain_label, chain_text
 from bench.errors import UsageError
@@ -46,7 +44,7 @@ class TrainedOn:
         UsageError: what should be a name or a digest is none.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = UNKNOWN_REFUSED
+    __pydantic_config__ = UNKNOWN_REFUSED
 
     run: str
     weights: str
@@ -97,7 +95,7 @@ class RunSpec:
         UsageError: a seed below 0 or above 2^63 - 1, or a number that makes no sense.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = UNKNOWN_REFUSED
+    __pydantic_config__ = UNKNOWN_REFUSED
 
     operator: tuple[Component, ...]
     model: Component

@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench import protocols, registry, torch_names
+from bench import registry, torch_names
 from bench.component import Component, parse_chain
 from bench.errors import UsageError
-from bench.found import Found
 from bench.recipe import PRESETS, Preset, Recipe, override
 from bench.spec import RunSpec, check_seed
+
+if TYPE_CHECKING:
+    from bench.found import Found
 
 
 def check_names(
@@ -26,8 +28,7 @@ def check_names(
         UsageError: an unknown name or parameter.
     """
     find_preset(preset)
-    if protocol:
-        protocols.find(protocol)
+    _check_protocol(protocol)
     chains = [parse_chain(operator) for operator in operators if operator]
     parts = [(part, registry.operators) for chain in chains for part in chain]
     parts += [(Component.parse(model), registry.models) for model in models]
@@ -75,7 +76,7 @@ def specify(
     changes: Mapping[str, Any] | None = None,
     trials: int = 0,
     train_size: int | None = None,
-    tuned: Sequence[Found] = (),
+    tuned: "Sequence[Found]" = (),
 ) -> RunSpec:
     """The spec of a run from its text forms, checked against signatures before anything is loaded.
 
@@ -91,8 +92,7 @@ def specify(
     for found in tuned:
         model, changes, trials = found.applied(model, changes or {}, trials)
     given = find_preset(preset)
-    if protocol:
-        protocols.find(protocol)
+    _check_protocol(protocol)
     component = Component.parse(model).checked(registry.models, given.parameters)
     images = specified_dataset(dataset, preset)
     source = registry.datasets.load(images.name)
@@ -115,6 +115,13 @@ def specify(
         trials=trials,
         train_size=train_size,
     )
+
+
+def _check_protocol(name: str | None) -> None:
+    if name:
+        from bench import protocols
+
+        protocols.find(name)
 
 
 def find_preset(name: str) -> Preset:
