@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -221,5 +221,5 @@ def _labels(methods: Sequence[tuple[Record, ...]]) -> list[str]:
 
 
 def _details(record: Record) -> dict[str, str]:
-    recipe = asdict(record.spec.recipe) if record.spec.recipe else {}
+    recipe = vars(record.spec.recipe) if record.spec.recipe else {}
     return {k: str(v) for k, v in {**recipe, "device": record.spec.device}.items()}

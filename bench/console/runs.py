@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from bench.console.screen import console
 from bench.console.tables import forecast_table, forecast_text, results_table
 from bench.errors import BenchError, Interrupted
 from bench.interrupts import heeded
+from bench.runs.parts import Data, Provenance
 from bench.runs.record import Record
 
 if TYPE_CHECKING:
@@ -126,12 +128,21 @@ def carry_out(runs: list["Run"], results: Path, force: bool, means: "Means") -> 
             # Closed here, so that nothing runs any more when the message appears.
             with closing(finished):
                 for run, record in finished:
-                    records.append(record)
+                    records.append(kept(run, record))
                     bar.done(run, record)
     except KeyboardInterrupt:
         raise Interrupted(_interrupted(runs, records, results, force)) from None
     _show(records)
     return records
+
+
+def kept(run: "Run", record: Record) -> Record:
+    """The record of a run with what the last table and the messages need; the rest lies in its folder."""
+    spec = run.spec if run.spec == record.spec else record.spec  # one object with the plan's
+    data = Data(implied=record.data.implied)
+    return replace(
+        record, spec=spec, data=data, provenance=Provenance(), metrics={}, settings={}, sources={}, files={}
+    )
 
 
 def _interrupted(runs: list["Run"], records: list[Record], results: Path, force: bool) -> str:

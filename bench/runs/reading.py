@@ -102,17 +102,31 @@ def json_of(path: Path) -> Any:
     Raises:
         BenchError: it cannot be read, is no JSON, has lone surrogates, or is nested over 200 deep.
     """
-    text = contents(path, MOST_JSON)
+    return json_in(path.name, contents(path, MOST_JSON))
+
+
+def json_in(name: str, text: bytes) -> Any:
+    """The same of a file that is read already."""
     try:
         content = from_json(text, allow_inf_nan=False, cache_strings=False)
-        return content if _shows_itself(text) else _printable(content)
+        return content if shows_itself(text) else _printable(content)
     except ValueError as error:
-        raise BenchError(f"{path.name} is not JSON ({error})") from error
+        raise BenchError(f"{name} is not JSON ({error})") from error
 
 
-def _shows_itself(text: bytes) -> bool:
-    """Whether no text of a JSON file can hold a control character: none stands in it, none is escaped."""
-    return b"\\" not in text and text.decode().replace("\n", "").isprintable()
+#: Every character of ASCII that shows itself, and the end of a line.
+_PLAIN = bytes(range(32, 127)) + b"\n"
+
+
+def shows_itself(text: bytes) -> bool:
+    """Whether no text of a JSON file can hold a control character: none stands in it, none is escaped.
+
+    Raises:
+        ValueError: it is no UTF-8.
+    """
+    if b"\\" in text:
+        return False
+    return not text.translate(None, _PLAIN) or text.decode().replace("\n", "").isprintable()
 
 
 def _printable(value: Any, lines: bool = False) -> Any:

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from bench.console.runs import kept
 from bench.sweeps.means import Means
 from bench.sweeps.plan import plan, sweep
 
@@ -89,13 +90,13 @@ def test_overhead(sleeping, some, tmp_path):
 
 
 def test_client_memory(sleeping, some, tmp_path):
-    """Memory of the client, which keeps every record for its table as the command does."""
+    """Memory of the client, which keeps of every record what its table needs, as the command does."""
     import psutil
 
     count = some(5000 if os.environ.get("BENCH_LARGE") else 1000)
     records, seen = [], {}
-    for _, record in sweep(sleeping(count, 0.0), tmp_path, means=Means(jobs=JOBS, threads=1)):
-        records.append(record)
+    for run, record in sweep(sleeping(count, 0.0), tmp_path, means=Means(jobs=JOBS, threads=1)):
+        records.append(kept(run, record))
         if len(records) in (some(100), count):
             seen[len(records)] = psutil.Process().memory_info().rss / 1e6
     print("\nclient: " + ", ".join(f"{number} runs {mb:.0f} MB" for number, mb in seen.items()))

@@ -61,6 +61,27 @@ def test_json_is_strict_and_loses_nothing(tmp_path_factory, scores, error):
     assert (read.scores, read.reason, read.spec) == (scores, error, SPEC)
 
 
+def test_a_text_of_another_form_gives_the_same_record(tmp_path):
+    """A record is checked as it is parsed; one that needs a second look, here for an escape, is the same."""
+    record = make(scores={"psnr": 20.0}, timings={"latency_ms": 2.5}, sources={"model unet": "0" * 64})
+    folder = write(tmp_path, record)
+    path = folder / "record.json"
+    plain = Record.read(folder)
+    for text in (path.read_text().replace("unet", "u\\u006eet"), json.dumps(json.loads(path.read_text()))):
+        path.write_text(text)
+        assert Record.read(folder) == plain
+    assert plain.folder == folder
+
+
+def test_a_schema_within_is_none(tmp_path):
+    """Only the record's own says what its fields mean, wherever else the word stands."""
+    content = json.loads(make(settings={"schema": 2}).to_json())
+    del content["schema"]
+    (tmp_path / "record.json").write_text(json.dumps(content, indent=2) + "\n")
+    with pytest.raises(BenchError, match="names no schema"):
+        Record.read(tmp_path)
+
+
 def test_nan_is_written_as_text(tmp_path):
     """A timing that could not be taken does not make the file unreadable elsewhere."""
     folder = write(tmp_path, make(timings={"latency_ms": math.nan}))
