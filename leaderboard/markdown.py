@@ -44,7 +44,9 @@ def _summary_row(ranking: Ranking) -> list[str]:
     leading = [
         (e, s) for e, s in zip(group.entries, ranking.standings, strict=True) if s.rank and s.rank[0] == 1
     ]
-    plain = next((entry for entry in models if entry.first.spec.model.label == BASELINE), None)
+    # Of several budgets the one that was trained most often, not the one that scores best.
+    named = [entry for entry in models if entry.first.spec.model.label == BASELINE]
+    plain = max(named, key=lambda entry: entry.trainings, default=None)
     return [
         escaped(group.title),
         str(len(models)),

@@ -1,7 +1,7 @@
 """Series: methods against a number that problems, or methods, differ in, recognised from the records alone.
 
-Runs whose specs differ in exactly one numeric parameter of an operator, a dataset or a model, or in the
-number of training images, are points of one line.
+Runs whose specs differ in exactly one numeric parameter of an operator, a dataset or a model, in the number
+of training images or in that of epochs, are points of one line.
 """
 
 import ast
@@ -9,7 +9,7 @@ import math
 import operator
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -46,7 +46,7 @@ class Series:
     """Methods that were run at several values of one number.
 
     Attributes:
-        parameter: what is varied: ``ct.angles``, ``training images``.
+        parameter: what is varied: ``ct.angles``, ``training images``, ``epochs``.
         title: what stays the same.
         lines: the methods, best at the last value first; floor and ceiling last.
         logarithmic: whether the values are shown at the distances of their powers.
@@ -165,6 +165,9 @@ def _places(record: Record, group: Group, varied: Mapping[str, set[str]]) -> Ite
         yield Place(f"{spec.dataset.short_name}.{name}", value, title, rest, method, label)
     for name, value, left in _numbers(spec.model, registry.models, varied):
         yield Place(f"{name} of the model", value, group.title, group.title, (left, *method[1:]), left.label)
+    if spec.recipe:
+        budget = (spec.model, replace(spec.recipe, epochs=1), *method[2:])
+        yield Place("epochs", spec.recipe.epochs, group.title, group.title, budget, label)
 
 
 def _numbers(

@@ -1,4 +1,4 @@
-"""Quality against a number that problems or methods differ in: angles, noise, width, training images."""
+"""Quality against a number that problems or methods differ in: angles, noise, width, images, epochs."""
 
 import math
 from collections.abc import Sequence

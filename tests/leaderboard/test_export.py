@@ -51,6 +51,15 @@ def test_summary_has_a_row_for_each_problem(make, results):
     assert cbc.endswith("| none is shown above the mean |  |")
 
 
+def test_the_summarys_unet_is_the_one_of_most_trainings(make, results):
+    """Of several budgets none is chosen by what it scored on the test images."""
+    for seed in range(2):
+        make(model="unet", psnr=18.25, seed=seed, recipe=Recipe(epochs=10))
+    make(model="unet", psnr=19.5, recipe=Recipe(epochs=40))
+    (row,) = markdown.summary(board(results).rankings).splitlines()[2:]
+    assert row.startswith("| xor\\_ctr on photos | 2 |  | 18.25 | 19.50 |")
+
+
 def test_latex_is_booktabs_with_bold_for_what_is_shown_best(filled, make, results):
     """Nothing is bold where nothing is shown; what is shown better than all is; characters are escaped."""
     text = export.latex(filled.rankings)

@@ -60,6 +60,17 @@ def test_a_models_parameter(make, results):
     assert told(one) == {"unet": [(8, 18), (16, 19), (64, 20)], "mean": [(8, 10), (16, 10), (64, 10)]}
 
 
+def test_score_against_budget(make, results):
+    """The same method with other epochs is one line; with another learning rate it is another method."""
+    for epochs, psnr in ((2, 15), (10, 18), (40, 19)):
+        make(psnr=psnr, recipe=Recipe(epochs=epochs))
+    make(psnr=17, recipe=Recipe(epochs=10, lr=0.1))
+    make(model="mean", psnr=10)
+    (one,) = found(results)
+    assert (one.parameter, one.title, one.logarithmic) == ("epochs", "xor_ctr on photos", True)
+    assert told(one) == {"unet": [(2, 15), (10, 18), (40, 19)], "mean": [(2, 10), (10, 10), (40, 10)]}
+
+
 def test_a_datasets_parameter_and_one_inside_a_chain(make, results):
     """Each is a series of its own, whatever else there is."""
     for size in (16, 32):
