@@ -303,6 +303,9 @@ def fetch(
 
       bench fetch medmnist:name=bloodmnist,root=/data --yes
     """
+    from bench.runs.request import check_names
+
+    check_names([], [], [dataset])
     from bench.console import fetching
 
     parts = fetching.missing(dataset)

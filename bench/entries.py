@@ -5,7 +5,7 @@ from functools import cached_property
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
-from bench.outline import Outline, outline
+from bench.outline import Outline, may_be_family, outline
 from bench.plugins import module_file
 
 
@@ -51,6 +51,11 @@ class Entry:
         if attribute and not found.name and self.source:  # imported from elsewhere, or made by a call
             return Outline(doc=outline(self.source, self.kind).doc)
         return found
+
+    @cached_property
+    def family(self) -> bool:
+        """Whether it offers many by ``members()`` and ``member(name)``."""
+        return self.source is not None and may_be_family(self.source) and self.outline.family
 
     @property
     def summary(self) -> str:

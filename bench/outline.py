@@ -77,6 +77,15 @@ def outline(path: Path, kind: str, attribute: str = "") -> Outline:
     return Outline(node.name, doc, _parameters(node, tree), family, said, bases)
 
 
+def may_be_family(path: Path) -> bool:
+    """Whether a file has the words of one: most have not, and to parse them all takes half a second."""
+    try:
+        text = path.read_bytes()
+    except OSError:
+        return False
+    return b"members" in text and b"member(" in text
+
+
 def _component(tree: ast.Module, kind: str, attribute: str) -> Named | None:
     """The class or function that the registry takes, as far as the text tells.
 

@@ -64,7 +64,7 @@ class Registry:
 
     def entries(self) -> dict[str, Entry]:
         """Every name that can be used by itself, sorted."""
-        return {name: entry for name, entry in self._named().items() if not entry.outline.family}
+        return {name: entry for name, entry in self._named().items() if not entry.family}
 
     def families(self) -> dict[str, Entry]:
         """Plug-ins that offer many (:meth:`members`), as far as their text tells; what is installed."""
@@ -76,7 +76,7 @@ class Registry:
 
     def all_families(self) -> dict[str, Entry]:
         """Those of this project too whose package is not installed: used, they say what to install."""
-        return {name: entry for name, entry in self._named().items() if entry.outline.family}
+        return {name: entry for name, entry in self._named().items() if entry.family}
 
     def holds(self, name: str) -> bool:
         """Whether a name can be used by itself, or is one that a family has, or that a plug-in's may have."""

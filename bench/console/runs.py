@@ -12,10 +12,9 @@ from bench.console.screen import console
 from bench.console.tables import forecast_table, forecast_text, results_table
 from bench.errors import BenchError, Interrupted
 from bench.interrupts import heeded
-from bench.runs.parts import Data, Provenance
-from bench.runs.record import Record
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a mistyped suite is told before pandas is imported
+    from bench.runs.record import Record
     from bench.runs.runner import Run
     from bench.sweeps.grid import Asked
     from bench.sweeps.means import Means
@@ -110,7 +109,7 @@ def foretell(runs: list["Run"], results: Path, force: bool, means: "Means") -> N
     console.print(forecast_text(found, means.jobs), markup=False, highlight=False, soft_wrap=True)
 
 
-def carry_out(runs: list["Run"], results: Path, force: bool, means: "Means") -> list[Record]:
+def carry_out(runs: list["Run"], results: Path, force: bool, means: "Means") -> list["Record"]:
     """Announce runs, carry them out with progress, and show what came of them."""
     import torch
 
@@ -136,8 +135,10 @@ def carry_out(runs: list["Run"], results: Path, force: bool, means: "Means") -> 
     return records
 
 
-def kept(run: "Run", record: Record) -> Record:
+def kept(run: "Run", record: "Record") -> "Record":
     """The record of a run with what the last table and the messages need; the rest lies in its folder."""
+    from bench.runs.parts import Data, Provenance
+
     spec = run.spec if run.spec == record.spec else record.spec  # one object with the plan's
     data = Data(implied=record.data.implied)
     return replace(
@@ -145,7 +146,7 @@ def kept(run: "Run", record: Record) -> Record:
     )
 
 
-def _interrupted(runs: list["Run"], records: list[Record], results: Path, force: bool) -> str:
+def _interrupted(runs: list["Run"], records: list["Record"], results: Path, force: bool) -> str:
     """How many runs are recorded, and how the others are gone on with."""
     done = {record.fingerprint for record in records}
     if force:
@@ -157,7 +158,7 @@ def _interrupted(runs: list["Run"], records: list[Record], results: Path, force:
     return f"interrupted. {len(done)} of {len(runs)} runs are recorded; {rest}"
 
 
-def _show(records: list[Record]) -> None:
+def _show(records: list["Record"]) -> None:
     """A table for each operator and dataset, then where the records lie."""
     groups: dict[str, list[Record]] = {}
     for record in records:
@@ -171,7 +172,7 @@ def _show(records: list[Record]) -> None:
             console.print(f"{record.folder}", markup=False, highlight=False, soft_wrap=True)
 
 
-def finish(records: list[Record]) -> None:
+def finish(records: list["Record"]) -> None:
     """Exit with code 1 if a run failed, saying which and why."""
     failed = [record for record in records if record.status == "failed"]
     if failed:
