@@ -136,11 +136,11 @@ def carry_out(runs: list["Run"], results: Path, force: bool, means: "Means") -> 
 
 
 def kept(run: "Run", record: "Record") -> "Record":
-    """The record of a run with what the last table and the messages need; the rest lies in its folder."""
-    from bench.runs.parts import Data, Provenance
+    """The record of a run with what tables, captions and messages need; the rest lies in its folder."""
+    from bench.runs.parts import Provenance
 
     spec = run.spec if run.spec == record.spec else record.spec  # one object with the plan's
-    data = Data(implied=record.data.implied)
+    data = replace(record.data, certificate={}, duplicates=None)
     return replace(
         record, spec=spec, data=data, provenance=Provenance(), metrics={}, settings={}, sources={}, files={}
     )
