@@ -623,6 +623,34 @@ def show(
     print(showing.text(whole, find.run(whole, run, operator, dataset)))
 
 
+@app.command("time")
+def time_runs(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN]...", autocompletion=completion.runs, help="Names, or their beginnings (all)."
+        ),
+    ] = None,
+    trust: Trusted = None,
+    results: Results = Path("results"),
+) -> None:
+    """Take the speeds of recorded runs again, one run after another, and put them in their records.
+
+    For a machine that does nothing else: runs beside others, as under --jobs, are slower than alone. The
+    stored model reconstructs test images on as many cores as then; scores and training times stay.
+
+    Exit code 1: some could not be timed: no weights are stored, or it was on another machine.
+
+    Examples:
+      bench time
+
+      bench time 3f2a unet
+    """
+    from bench.console.timing import time_again
+
+    time_again(runs or (), results, trust or ())
+
+
 @app.command()
 def verify(
     run: RunName,

@@ -418,6 +418,24 @@ def test_no_permission_for_results(bench, tmp_path, tiny):
     assert "cannot write results to theirs: Permission denied" in told
 
 
+def test_speeds_are_taken_again(bench, tmp_path, tiny):
+    """Each run is named with its speed before and now; one that cannot be timed stops no other."""
+    assert bench(f"run -o noise -m unet:width=2 -d {tiny} --epochs 1 --device cpu")[0] == 0
+    code, told = bench("time")
+    assert code == 0, told
+    assert re.search(r"noise on .*, unet:width=2: [\d,.]+ images/s \(was [\d,.]+\), [\d.]+ ms for one", told)
+    assert "mean: nothing is computed" in told
+    (weights,) = [p for p in tmp_path.glob("results/runs/*/model.safetensors") if p.stat().st_size > 10_000]
+    weights.unlink()
+    code, told = bench("time")
+    assert code == 1
+    assert "unet:width=2: not timed: run" in told
+    assert "mean: nothing is computed" in told
+    assert re.search(r"1 of \d runs could not be timed", told)
+    code, told = bench("time meen")
+    assert code == 2
+
+
 @pytest.mark.parametrize("line", ["--help", "run --help", "list", "--version"])
 def test_help_and_list_come_without_torch(tmp_path, line):
     """They answer at once: the slow imports are not made."""

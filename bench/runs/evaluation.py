@@ -51,18 +51,23 @@ def score(run: "Run", fitted: Fitted, report: Callable[[Progress], None]) -> Sco
         model, run.problem, report, seed, fitted.used, run.spec.protocol, run.metrics
     )
     report(Progress(stage="timing"))
-    y, _, operator = next(run.problem.test_batches())
-    generator = stream(y.device, seed, "timing")
     history = fitted.history
     timings = {
         "train_seconds": fitted.seconds,
         **timing.training([e.images for e in history], [e.seconds for e in history]),
-        **timing.inference(lambda y: model.reconstruct(y, operator, generator), y),
-        **timing.circumstances(),
+        **speed(model, run.problem, seed),
         "peak_memory_mb": timing.peak_memory_mb(run.device),
         "total_seconds": fitted.trainer.seconds,
     }
     return Scored(scores, digest, samples, timings)
+
+
+def speed(model: Model, problem: Problem, seed: int) -> dict[str, float]:
+    """How fast a fitted model reconstructs the first batch of test images, and one alone; and where."""
+    y, _, operator = next(problem.test_batches())
+    generator = stream(y.device, seed, "timing")
+    taken = timing.inference(lambda y: model.reconstruct(y, operator, generator), y)
+    return taken | timing.circumstances()
 
 
 @torch.no_grad()

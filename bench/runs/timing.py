@@ -4,8 +4,8 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,10 @@ from torch import Tensor
 
 #: A measurement rests on half a second of calls of each kind, but on no fewer than 3 and no more than 100.
 SECONDS, LEAST_CALLS, MOST_CALLS, WARM_UP_CALLS = 0.5, 3, 100, 2
+
+
+#: What the names of the values begin with that :func:`inference` and :func:`circumstances` give.
+OF_INFERENCE = ("images_per_second", "latency_ms", "batch_size", "threads", "load")
 
 
 @torch.no_grad()
@@ -85,6 +89,17 @@ def circumstances() -> dict[str, float]:
     """``threads`` of torch, and ``load``: processes that wanted to run, the mean of the last minute."""
     load = {"load": os.getloadavg()[0]} if hasattr(os, "getloadavg") else {}
     return {"threads": float(torch.get_num_threads()), **load}
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """The block with torch on so many cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _quartiles(name: str, values: Sequence[float]) -> dict[str, float]:

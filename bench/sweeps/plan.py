@@ -3,12 +3,9 @@
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from bench.component import Component
 from bench.errors import MismatchError
@@ -18,6 +15,7 @@ from bench.runs.lease import LOOK, BusyError
 from bench.runs.record import Record
 from bench.runs.request import specify
 from bench.runs.runner import Run
+from bench.runs.timing import threads
 from bench.spec import RunSpec
 from bench.sweeps import cluster, local
 from bench.sweeps.means import ALONE, Means
@@ -101,23 +99,12 @@ def sweep(
         Each run with its record: in order where this process does them, else as they finish.
     """
     if means.in_process:
-        with _threads(means.share()):
+        with threads(means.share()):
             yield from _one_by_one(runs, results, force, report, means.log)
     elif means.elsewhere:
         yield from cluster.carry_out(runs, results, force, report, means)
     else:
         yield from local.carry_out(runs, results, force, report, means)
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    """The block with torch on so many cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _one_by_one(
