@@ -59,7 +59,7 @@ def speeds(record: "Record", again: "Record") -> str:
 def others(record: "Record") -> str:
     """What other programs did meanwhile, where that shows."""
     load, threads = record.timings.get("load", 0.0), record.timings["threads"]
-    if load <= threads + BESIDE:
+    if load <= threads + BESIDE or "images_per_second" not in record.timings:
         return ""
     return f"other programs ran beside it in the last minute (load {load:.1f}): speeds may be too low"
 
