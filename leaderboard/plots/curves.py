@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from bench.leaderboard.plots import placing
-from bench.leaderboard.plots.grid import Looks, bound, cut, figure_of, largest, looks_of
+from bench.leaderboard.plots.grid import Looks, bound, cut, figure_of, largest, looks_of, rest
 from bench.leaderboard.plots.spans import Span
 from bench.leaderboard.table import Board
 
@@ -25,7 +25,7 @@ def training(board: Board) -> Figure | None:
             panels.append(
                 (ranking.group.title, lambda axes, curves=curves: _training_panel(axes, curves, found))
             )
-    return figure_of(panels, 3.2, "")
+    return figure_of(panels, 3.2, rest(board).strip())
 
 
 def _training_panel(axes: Axes, curves: Mapping[str, pd.DataFrame], found: Looks) -> None:

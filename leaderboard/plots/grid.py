@@ -43,6 +43,12 @@ def largest(board: Board) -> list[Ranking]:
     return [r for r in found if any(r is other for other in most)]
 
 
+def rest(board: Board) -> str:
+    """A sentence on the problems that :func:`largest` leaves to the page; empty where it leaves none."""
+    left = sum(not r.group.only_transferred for r in board.rankings) - MOST_PANELS
+    return f" The page has {left} more problem{'s' * (left > 1)}, of fewer methods." if left > 0 else ""
+
+
 def looks_of(board: Board) -> Looks:
     """The look of every method of a board; what was trained elsewhere is grey, and takes no colour."""
     entries = [e for r in board.rankings for e in r.group.entries]

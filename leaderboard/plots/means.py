@@ -5,7 +5,7 @@ import math
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.leaderboard.plots.grid import Looks, bound, cut, figure_of, largest, looks_of, marks
+from bench.leaderboard.plots.grid import Looks, bound, cut, figure_of, largest, looks_of, marks, rest
 from bench.leaderboard.plots.looks import of_role
 from bench.leaderboard.plots.spans import Span
 from bench.leaderboard.ranking import Ranking
@@ -26,7 +26,7 @@ def quality(board: Board) -> Figure | None:
     found = looks_of(board)
     panels = [(r.group.title, lambda axes, r=r: _quality_panel(axes, r, found)) for r in rankings]
     heights = max((len(r.group.entries) for r in rankings), default=0)
-    return figure_of(panels, 1.1 + 0.27 * heights, NOTE)
+    return figure_of(panels, 1.1 + 0.27 * heights, NOTE + rest(board))
 
 
 def _quality_panel(axes: Axes, ranking: Ranking, found: Looks) -> None:

@@ -22,12 +22,15 @@ from bench.leaderboard.plots.grid import (
     largest,
     looks_of,
     marks,
+    rest,
 )
 from bench.leaderboard.plots.spans import Span
 from bench.leaderboard.rows import computes, setting
 from bench.leaderboard.table import Board
 from bench.text import count, number
 
+#: Under the figure.
+NOTE = "Line: the best that is reached at each speed (Pareto front)."
 #: Ground of a name, so that no line crosses it.
 WHITE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6}
 
@@ -40,7 +43,7 @@ def speed(board: Board) -> Figure | None:
         (group.title, lambda axes, p=p, entries=entries: _speed_panel(axes, entries, p, found))
         for group, p, entries in places
     ]
-    return figure_of(panels, 3.2, "Line: the best that is reached at each speed (Pareto front).")
+    return figure_of(panels, 3.2, NOTE + rest(board))
 
 
 def by_setting(group: Group) -> Iterator[tuple[str, list[Method]]]:

@@ -99,6 +99,18 @@ def test_small_differences_look_small(make, results):
     assert high - low >= 1
 
 
+def test_problems_that_are_not_drawn_are_counted(make, results):
+    """A figure holds twelve panels: that there are more is said, and where; of twelve nothing is said."""
+    for number in range(14):
+        make(f"ct:angles={number + 1}", "unet", 20.0)
+        make(f"ct:angles={number + 1}", "tv", 21.0)
+        if number == 11:
+            assert "more problem" not in plots.quality(board(results)).get_supxlabel()
+    figure = plots.quality(board(results))
+    assert len(figure.axes) == 12
+    assert figure.get_supxlabel().endswith("The page has 2 more problems, of fewer methods.")
+
+
 def test_pareto_front_by_hand():
     """(1, 9) and (5, 5) are beaten by no other; (4, 4) is beaten by (5, 5)."""
     assert pareto([(1, 9), (4, 4), (5, 5), (0.5, 9)]) == [2, 0]
