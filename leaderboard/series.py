@@ -63,6 +63,11 @@ class Series:
         return any(id(method) in own for line in self.lines for _, method in line.points)
 
     @property
+    def methods(self) -> list[Method]:
+        """Every method once: of copies of a floor that is the same everywhere, no axis should be made."""
+        return list({id(method): method for line in self.lines for _, method in line.points}.values())
+
+    @property
     def values(self) -> list[float]:
         """The values, in order."""
         return sorted({x for line in self.lines for x, _ in line.points})

@@ -71,6 +71,17 @@ def test_score_against_budget(make, results):
     assert told(one) == {"unet": [(2, 15), (10, 18), (40, 19)], "mean": [(2, 10), (10, 10), (40, 10)]}
 
 
+def test_a_floor_far_below_is_not_what_the_axis_is_of(make, results):
+    """Drawn at every value, it is one method all the same: what is shown in its place are those that differ."""
+    for epochs, psnr in ((2, 26), (5, 27), (10, 28), (20, 28.7), (40, 28.6)):
+        make(psnr=[psnr - 1, psnr + 1], recipe=Recipe(epochs=epochs))
+    make(model="mean", psnr=[13.0, 13.5])
+    (axes,) = plots.series(board(results)).axes
+    low, high = axes.get_ylim()
+    assert high > 28.7
+    assert 20 < low < 26
+
+
 def test_a_datasets_parameter_and_one_inside_a_chain(make, results):
     """Each is a series of its own, whatever else there is."""
     for size in (16, 32):
