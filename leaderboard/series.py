@@ -62,10 +62,13 @@ class Series:
         own = {id(entry) for entry in group.entries}
         return any(id(method) in own for line in self.lines for _, method in line.points)
 
-    @property
-    def methods(self) -> list[Method]:
-        """Every method once: of copies of a floor that is the same everywhere, no axis should be made."""
-        return list({id(method): method for line in self.lines for _, method in line.points}.values())
+    def spread(self, metric: str) -> list[float]:
+        """What an axis is made of: mean and interval of every method, once.
+
+        A floor that is the same everywhere is one method, however often it is drawn.
+        """
+        methods = {id(method): method for line in self.lines for _, method in line.points}.values()
+        return [v for method in methods for v in (method.mean(metric), *method.interval(metric))]
 
     @property
     def values(self) -> list[float]:

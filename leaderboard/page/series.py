@@ -21,7 +21,7 @@ def series(one: Series, metric: str, looks: Looks, title: str = "") -> Drawing:
     """
     scale = one.lines[0].points[0][1].scale(metric)
     shown = {line.label: look for line, look in zip(one.lines, looks_in(one, looks), strict=True)}
-    span = Span.of(v for method in one.methods for v in method.interval(metric))
+    span = Span.of(one.spread(metric))
     unit = f" ({scale.unit})" if scale.unit else ""
     drawing = Drawing(title or f"{one.title}: {scale.title}{unit} against {one.parameter}", TALL)
     last = {line.label: line.points[-1][1].mean(metric) for line in one.lines}

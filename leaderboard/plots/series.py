@@ -45,7 +45,7 @@ def looks_in(one: Series, looks: Looks) -> list[Look]:
 
 def _panel(axes: Axes, one: Series, metric: str, looks: Looks) -> None:
     scale = one.lines[0].points[0][1].scale(metric)
-    span = Span.of(v for method in one.methods for v in method.interval(metric))
+    span = Span.of(one.spread(metric))
     chosen = looks_in(one, looks)
     for line, look in zip(one.lines, chosen, strict=True):
         _draw(axes, line, metric, span, look)

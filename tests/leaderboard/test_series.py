@@ -72,14 +72,24 @@ def test_score_against_budget(make, results):
 
 
 def test_a_floor_far_below_is_not_what_the_axis_is_of(make, results):
-    """Drawn at every value, it is one method all the same: what is shown in its place are those that differ."""
+    """Drawn at every value, it is one method all the same: the axis is of those that differ."""
     for epochs, psnr in ((2, 26), (5, 27), (10, 28), (20, 28.7), (40, 28.6)):
-        make(psnr=[psnr - 1, psnr + 1], recipe=Recipe(epochs=epochs))
-    make(model="mean", psnr=[13.0, 13.5])
+        make(psnr=np.random.default_rng(0).normal(psnr, 1, 60), recipe=Recipe(epochs=epochs))
+    make(model="mean", psnr=np.random.default_rng(1).normal(13, 1, 60))
     (axes,) = plots.series(board(results)).axes
     low, high = axes.get_ylim()
-    assert high > 28.7
+    assert 28.7 < high < 35
     assert 20 < low < 26
+
+
+def test_without_intervals_the_axis_is_of_the_means(make, results):
+    """Images of one group leave no interval; the points are shown where they are all the same."""
+    for epochs, psnr in ((2, 26.0), (5, 27.0)):
+        make(psnr=[psnr, psnr], groups=["one", "one"], recipe=Recipe(epochs=epochs))
+    (axes,) = plots.series(board(results)).axes
+    low, high = axes.get_ylim()
+    assert 25 < low < 26
+    assert 27 < high < 28
 
 
 def test_a_datasets_parameter_and_one_inside_a_chain(make, results):
