@@ -32,7 +32,7 @@ def retime(record: Record, trust: Sequence[str] = ()) -> Record:
         UsageError: the run cannot be made again here, was made on other hardware, or with other code.
         BenchError: another process works on it, or the record cannot be written.
     """
-    run = restored(record, trust)
+    run = restored(record, trust, "time")
     _check(record, run)
     folder = record.folder
     assert folder is not None  # restored has looked

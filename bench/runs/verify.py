@@ -115,18 +115,19 @@ def verify(record: Record, trust: Sequence[str] = ()) -> Verification:
     return Verification((*faults, *drifted), drift, largest, tuple(_differences(was, here)))
 
 
-def restored(record: Record, trust: Sequence[str] = ()) -> Run:
+def restored(record: Record, trust: Sequence[str] = (), command: str = "verify") -> Run:
     """A run with its model in the state that was stored.
 
     Args:
         record: read from anywhere.
         trust: as of :func:`verify`.
+        command: what is told to be called again with what is missing of it.
 
     Raises:
         UsageError: operator, model or dataset cannot be built here or are not trusted, or the weights
             are missing or belong to another model.
     """
-    spec = trusted(record, trust)
+    spec = trusted(record, trust, command)
     try:
         device = find_device(spec.device)
     except UsageError:

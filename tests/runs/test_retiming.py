@@ -93,6 +93,13 @@ def test_without_weights(run):
         retime(record)
 
 
+def test_what_is_not_trusted_is_asked_for(run):
+    """No stranger's file is opened to time a run; the message says how to call this command again."""
+    spec = {"dataset": {"name": "folder", "params": {"path": "elsewhere"}}}
+    with pytest.raises(UsageError, match=r"bench time \w+ --trust elsewhere"):
+        retime(run(spec=spec))
+
+
 def test_while_another_process_works_on_it(run):
     """Two writers of one record would lose what one of them wrote."""
     record = run()
