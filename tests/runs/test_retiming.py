@@ -96,7 +96,7 @@ def test_without_weights(run):
 def test_what_is_not_trusted_is_asked_for(run):
     """No stranger's file is opened to time a run; the message says how to call this command again."""
     spec = {"dataset": {"name": "folder", "params": {"path": "elsewhere"}}}
-    with pytest.raises(UsageError, match=r"bench time \w+ --trust elsewhere"):
+    with pytest.raises(UsageError, match=r"bench time \w+ --trust folder"):
         retime(run(spec=spec))
 
 
