@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench import files
-from bench.errors import UsageError
+from bench.errors import BenchError, UsageError
 from bench.runs import lease, provenance, timing
 from bench.runs.determinism import deterministic
 from bench.runs.evaluation import speed
@@ -30,7 +30,7 @@ def retime(record: Record, trust: Sequence[str] = ()) -> Record:
 
     Raises:
         UsageError: the run cannot be made again here, was made on other hardware, or with other code.
-        BenchError: another process works on it, or the record cannot be written.
+        BenchError: another process works on it or has made it again, or the record cannot be written.
     """
     run = restored(record, trust, "time")
     _check(record, run)
@@ -41,6 +41,8 @@ def retime(record: Record, trust: Sequence[str] = ()) -> Record:
         timing.threads(int(record.timings.get("threads", record.provenance.threads))),
         deterministic(run.device),
     ):
+        if Record.read(folder).to_json() != record.to_json():
+            raise BenchError(f"run {record.fingerprint} was made again meanwhile")
         taken = speed(run.model, run.problem, run.spec.seed)
         kept = {k: v for k, v in record.timings.items() if not k.startswith(timing.OF_INFERENCE)}
         again = replace(record, timings=kept | taken)

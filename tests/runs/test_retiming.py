@@ -1,6 +1,7 @@
 """Speeds taken again: nothing else of a record changes, and only where they are the record's own."""
 
 import json
+import math
 import shutil
 
 import pytest
@@ -98,6 +99,23 @@ def test_what_is_not_trusted_is_asked_for(run):
     spec = {"dataset": {"name": "folder", "params": {"path": "elsewhere"}}}
     with pytest.raises(UsageError, match=r"bench time \w+ --trust folder"):
         retime(run(spec=spec))
+
+
+def test_what_could_not_be_taken_stays_so(run):
+    """NaN is not equal to itself, which must not make the record look like another one."""
+    again = retime(run(timings={"peak_memory_mb": "NaN"}))
+    assert math.isnan(again.timings["peak_memory_mb"])
+
+
+def test_a_run_that_was_made_again_is_not_written_over(run):
+    """What was read before is not put in place of what another process has recorded since."""
+    record = run()
+    path = record.folder / "record.json"
+    path.write_text(path.read_text().replace('"seed": 0', '"seed":  0').replace('"exact": 0', '"exact": 1'))
+    text = path.read_text()
+    with pytest.raises(BenchError, match="was made again meanwhile"):
+        retime(record)
+    assert path.read_text() == text
 
 
 def test_while_another_process_works_on_it(run):
