@@ -1,5 +1,6 @@
 """Speeds of recorded runs, taken again: what runs at a time slow each other down by."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -38,7 +39,7 @@ def retime(record: Record, trust: Sequence[str] = ()) -> Record:
     assert folder is not None  # restored has looked
     with (
         lease.held(run_lease(folder.parent.parent, record.fingerprint)),
-        timing.threads(int(record.timings.get("threads", record.provenance.threads))),
+        timing.threads(_threads(record)),
         deterministic(run.device),
     ):
         if Record.read(folder).to_json() != record.to_json():
@@ -60,6 +61,14 @@ def _check(record: Record, run: Run) -> None:
         )
     if record.numbers != NUMBERS or sorted(run.sources.values()) != sorted(record.sources.values()):
         raise UsageError(f"the code of run {record.fingerprint} is not the recorded one: run it again")
+
+
+def _threads(record: Record) -> int:
+    """The cores that it worked on; a stranger's record may name any number."""
+    said, cores = record.timings.get("threads", record.provenance.threads), os.cpu_count() or 1
+    if not 1 <= said <= cores:
+        raise UsageError(f"run {record.fingerprint} names {said:g} threads; this machine has {cores} cores")
+    return int(said)
 
 
 def _write(path: Path, record: Record) -> None:

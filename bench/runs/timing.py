@@ -14,8 +14,6 @@ from torch import Tensor
 
 #: A measurement rests on half a second of calls of each kind, but on no fewer than 3 and no more than 100.
 SECONDS, LEAST_CALLS, MOST_CALLS, WARM_UP_CALLS = 0.5, 3, 100, 2
-
-
 #: What the names of the values begin with that :func:`inference` and :func:`circumstances` give.
 OF_INFERENCE = ("images_per_second", "latency_ms", "batch_size", "threads", "load")
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shutil
 
 import pytest
@@ -64,6 +65,7 @@ def test_it_works_on_as_many_cores_as_then(run, monkeypatch):
     monkeypatch.setattr(
         retiming, "speed", lambda *_: seen.append(torch.get_num_threads()) or {"threads": 3.0}
     )
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
     before = torch.get_num_threads()
     assert retime(run(timings={"threads": 3.0})).timings["threads"] == 3
     assert (seen, torch.get_num_threads()) == ([3], before)
@@ -75,10 +77,13 @@ def test_it_works_on_as_many_cores_as_then(run, monkeypatch):
         ({"provenance": {"hardware": "Abacus"}}, "was made on Abacus"),
         ({"sources": {"model unet": "0" * 64}}, "the code of run .* is not the recorded one"),
         ({"numbers": 1}, "the code of run .* is not the recorded one"),
+        ({"timings": {"threads": 1e12}}, r"names 1e\+12 threads; this machine has \d+ cores"),
+        ({"timings": {"threads": "NaN"}}, "names nan threads"),
+        ({"timings": {"threads": 0.0}}, "names 0 threads"),
     ],
 )
 def test_speeds_of_something_else_are_refused(run, fields, reason):
-    """Another machine, another version of the model or of the harness: the record stays as it is."""
+    """Another machine, other code, threads that nobody has: the record stays as it is."""
     record = run(**fields)
     text = (record.folder / "record.json").read_text()
     with pytest.raises(UsageError, match=reason):
